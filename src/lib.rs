@@ -1,0 +1,8 @@
+//! The Living Workbench: a live world of objects that can be rewritten while it runs.
+//!
+//! The rooms look only left: `object`, `language`, `components`, `persistence`, `cognition`,
+//! `crucible`, `systems`, `morphic`, `workbench`, `bridge`. `ARCHITECTURE.md` draws the house.
+
+pub mod components;
+pub mod object;
+pub mod systems;

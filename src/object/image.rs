@@ -1,0 +1,86 @@
+//! A whole world as a plain value: what awakening builds, `show` reads and tests compare.
+
+use super::{Change, Name, Object, ObjectId, ObjectRef, Objects};
+use std::collections::BTreeMap;
+
+/// Every object of a world, with the index of names.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Image {
+    objects: BTreeMap<ObjectId, Object>,
+    names: BTreeMap<Name, ObjectId>,
+}
+
+impl Image {
+    /// Puts an object in, in place of one with the same id.
+    pub fn insert(&mut self, object: Object) {
+        self.remove(object.id);
+        if let Some(name) = &object.name {
+            self.names.insert(name.clone(), object.id);
+        }
+        self.objects.insert(object.id, object);
+    }
+
+    /// Takes an object out.
+    pub fn remove(&mut self, id: ObjectId) -> Option<Object> {
+        let object = self.objects.remove(&id)?;
+        if let Some(name) = &object.name
+            && self.names.get(name) == Some(&id)
+        {
+            self.names.remove(name);
+        }
+        Some(object)
+    }
+
+    /// Applies one change. A change of an object that is not there does nothing.
+    pub fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Create(object) => self.insert((**object).clone()),
+            Change::Delete(object) => drop(self.remove(object.id)),
+            Change::Rename { id, .. } => {
+                if let Some(mut object) = self.remove(*id) {
+                    object.as_mut().apply(change);
+                    self.insert(object);
+                }
+            }
+            other => {
+                if let Some(object) = self.objects.get_mut(&other.id()) {
+                    object.as_mut().apply(other);
+                }
+            }
+        }
+    }
+
+    /// Objects by ascending id.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Object> {
+        self.objects.values()
+    }
+
+    /// The objects, by ascending id.
+    pub fn into_objects(self) -> impl Iterator<Item = Object> {
+        self.objects.into_values()
+    }
+
+    /// How many objects.
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+}
+
+impl Objects for Image {
+    fn object(&self, id: ObjectId) -> Option<ObjectRef<'_>> {
+        self.objects.get(&id).map(Object::as_ref)
+    }
+
+    fn named(&self, name: &str) -> Option<ObjectId> {
+        self.names.get(name).copied()
+    }
+
+    fn ids(&self) -> Vec<ObjectId> {
+        self.objects.keys().copied().collect()
+    }
+}

@@ -1,0 +1,109 @@
+//! What goes into the world: commands of people and programs, and the envelope that is journaled.
+
+use super::{MapKey, Name, ObjectId, Objects, Value};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// Whom a message is for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// By handle, looked up when the message is delivered.
+    Name(String),
+    /// By identity.
+    Id(ObjectId),
+}
+
+/// An argument as it was written: names of objects are looked up when the message is delivered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Literal {
+    /// A value without names in it.
+    Value(Value),
+    /// `@name`.
+    Named(String),
+    /// A list with names somewhere inside.
+    List(Vec<Literal>),
+    /// A map with names somewhere inside.
+    Map(Vec<(MapKey, Literal)>),
+}
+
+impl Literal {
+    /// The value. The error is the name that no object has.
+    pub fn resolve(&self, objects: &dyn Objects) -> Result<Value, String> {
+        Ok(match self {
+            Self::Value(value) => value.clone(),
+            Self::Named(name) => Value::Object(objects.named(name).ok_or_else(|| name.clone())?),
+            Self::List(items) => Value::List(items.iter().map(|item| item.resolve(objects)).collect::<Result<_, _>>()?),
+            Self::Map(entries) => {
+                let mut map = BTreeMap::new();
+                for (key, value) in entries {
+                    map.insert(key.clone(), value.resolve(objects)?);
+                }
+                Value::Map(map)
+            }
+        })
+    }
+}
+
+impl From<Value> for Literal {
+    fn from(value: Value) -> Self {
+        Self::Value(value)
+    }
+}
+
+/// One argument: by name, or by its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Argument {
+    /// Parameter name; `None` for an argument that stands in the order of the parameters.
+    pub name: Option<Name>,
+    /// What is passed.
+    pub value: Literal,
+}
+
+/// What a person or a program asks for, before the intake numbers it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UICommand {
+    /// Whom.
+    pub target: Target,
+    /// Which message.
+    pub selector: Name,
+    /// With what.
+    pub args: Vec<Argument>,
+    /// The failed message that this one tries again, by its sequence number.
+    pub retries: Option<u64>,
+}
+
+impl UICommand {
+    /// A command with named arguments.
+    pub fn new(target: Target, selector: Name, args: Vec<(Name, Value)>) -> Self {
+        let args = args.into_iter().map(|(name, value)| Argument { name: Some(name), value: value.into() }).collect();
+        Self { target, selector, args, retries: None }
+    }
+}
+
+/// A message with its place in the order of all messages: journaled before it is delivered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Envelope {
+    /// Identity, derived from the world's id and the sequence number.
+    pub message_id: Uuid,
+    /// The message that caused this one.
+    pub correlation_id: Option<Uuid>,
+    /// Who sent it: `console`, `window`, `genesis` …
+    pub sender_id: String,
+    /// Whom it is for.
+    pub target: Target,
+    /// Which message.
+    pub selector: Name,
+    /// With what.
+    pub args: Vec<Argument>,
+    /// Milliseconds since 1970 (UTC) on the sender's clock: the only clock that a turn can read.
+    pub issued_at: u64,
+    /// The failed message that this one tries again, by its sequence number.
+    pub retries: Option<u64>,
+}
+
+impl Envelope {
+    /// The identity of the message with this sequence number in this world.
+    pub fn id_of(world: Uuid, sequence: u64) -> Uuid {
+        Uuid::new_v5(&world, &sequence.to_be_bytes())
+    }
+}

@@ -1,0 +1,183 @@
+//! The plain Rust vocabulary of the world: what an object is, what a message is, what a change is.
+//!
+//! Every other room speaks in these types. Nothing here knows Luau, Bevy, LMDB or a screen, and
+//! nothing here is serialised directly: each border owns its own serial form.
+
+mod change;
+mod draft;
+mod event;
+mod image;
+mod lookup;
+mod message;
+mod method;
+mod name;
+mod nearest;
+mod outcome;
+mod slot;
+mod value;
+
+pub use change::{Change, ObjectMut};
+pub use draft::Draft;
+pub use event::{Event, EventBody, LogEvent, LogLevel, Problem, StateUpdateEvent, Status};
+pub use image::Image;
+pub use lookup::{Found, ancestors, children, inherited, lookup, lookup_in_parents};
+pub use message::{Argument, Envelope, Literal, Target, UICommand};
+pub use method::{MethodVersion, Origin};
+pub use name::{Name, NameError};
+pub use nearest::nearest;
+pub use outcome::{Fault, FaultKind, Outcome};
+pub use slot::{Slot, SlotContent, Slots};
+pub use value::{MAX_DEPTH, MapKey, Value, number_text, quoted};
+
+use std::collections::BTreeMap;
+use std::fmt;
+use uuid::Uuid;
+
+/// Identity of an object, for ever: never reused, never an ECS `Entity`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectId(pub Uuid);
+
+impl ObjectId {
+    /// Namespace of the objects of the first image, whose ids are the same in every world.
+    const GENESIS: Uuid = Uuid::from_u128(0x6c69_7669_6e67_576f_8b65_6e63_6867_656e);
+
+    /// The fixed id of an object of the first image.
+    pub fn genesis(name: &str) -> Self {
+        Self(Uuid::new_v5(&Self::GENESIS, name.as_bytes()))
+    }
+
+    /// The root prototype `proto`.
+    pub fn proto() -> Self {
+        Self::genesis("proto")
+    }
+
+    /// The `counter`-th object made while `message` was delivered in the world `world`.
+    ///
+    /// A pure function of its arguments, so that delivering a message again makes the same objects.
+    pub fn derived(world: Uuid, message: Uuid, counter: u32) -> Self {
+        let mut bytes = [0; 20];
+        bytes[..16].copy_from_slice(message.as_bytes());
+        bytes[16..].copy_from_slice(&counter.to_be_bytes());
+        Self(Uuid::new_v5(&world, &bytes))
+    }
+}
+
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Every accepted text of each method of one object, oldest first, also of removed methods.
+pub type Versions = BTreeMap<Name, Vec<MethodVersion>>;
+
+/// The authored state of one object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Object {
+    /// Identity.
+    pub id: ObjectId,
+    /// Unique handle; `None` for an unnamed object.
+    pub name: Option<Name>,
+    /// Objects that are asked, in this order, for what the object has not itself.
+    pub parents: Vec<ObjectId>,
+    /// Own slots, in the order in which they were added.
+    pub slots: Slots,
+    /// Earlier and current texts of own methods.
+    pub versions: Versions,
+}
+
+impl Object {
+    /// An object without name, parents or slots.
+    pub fn new(id: ObjectId) -> Self {
+        Self { id, name: None, parents: Vec::new(), slots: Slots::default(), versions: Versions::new() }
+    }
+
+    /// A view for reading.
+    pub fn as_ref(&self) -> ObjectRef<'_> {
+        ObjectRef {
+            id: self.id,
+            name: self.name.as_ref(),
+            parents: &self.parents,
+            slots: &self.slots,
+            versions: &self.versions,
+        }
+    }
+
+    /// A view for applying changes.
+    pub fn as_mut(&mut self) -> ObjectMut<'_> {
+        ObjectMut {
+            name: &mut self.name,
+            parents: &mut self.parents,
+            slots: &mut self.slots,
+            versions: &mut self.versions,
+        }
+    }
+}
+
+/// One object, borrowed from wherever it is kept (an entity's components, an [`Image`], a [`Draft`]).
+#[derive(Clone, Copy, Debug)]
+pub struct ObjectRef<'a> {
+    /// Identity.
+    pub id: ObjectId,
+    /// Unique handle.
+    pub name: Option<&'a Name>,
+    /// Parents in lookup order.
+    pub parents: &'a [ObjectId],
+    /// Own slots.
+    pub slots: &'a Slots,
+    /// Texts of own methods.
+    pub versions: &'a Versions,
+}
+
+impl ObjectRef<'_> {
+    /// An owned copy.
+    pub fn to_object(self) -> Object {
+        Object {
+            id: self.id,
+            name: self.name.cloned(),
+            parents: self.parents.to_vec(),
+            slots: self.slots.clone(),
+            versions: self.versions.clone(),
+        }
+    }
+
+    /// The name, or the first twelve digits of the id in angle brackets.
+    pub fn title(&self) -> String {
+        self.name.map_or_else(|| untitled(self.id), |name| name.to_string())
+    }
+}
+
+/// How an unnamed object is called in texts.
+pub fn untitled(id: ObjectId) -> String {
+    format!("<{}>", &id.0.simple().to_string()[..12])
+}
+
+/// A world that can be read: the components, an [`Image`], or a [`Draft`] over either.
+pub trait Objects {
+    /// The object with this id, unless it never was or is deleted.
+    fn object(&self, id: ObjectId) -> Option<ObjectRef<'_>>;
+
+    /// The object with this name.
+    fn named(&self, name: &str) -> Option<ObjectId>;
+
+    /// Every id, ascending.
+    fn ids(&self) -> Vec<ObjectId>;
+
+    /// Every name in the world, ascending.
+    fn names(&self) -> Vec<Name> {
+        let mut names: Vec<Name> = self.ids().iter().filter_map(|id| self.object(*id)?.name.cloned()).collect();
+        names.sort();
+        names
+    }
+
+    /// Name of an object for texts, also of one that is gone.
+    fn title(&self, id: ObjectId) -> String {
+        self.object(id).map_or_else(|| untitled(id), |object| object.title())
+    }
+}

@@ -1,0 +1,159 @@
+//! Ports: the typed channels by which consoles, panels and programs talk to the world.
+//!
+//! A port sends commands and receives numbered events. Both ways are bounded. A subscriber too slow for
+//! its events loses some, sees the gap in their numbers, and is told the full state again.
+
+use crate::object::{Event, EventBody, StateUpdateEvent, UICommand};
+use bevy::prelude::Resource;
+use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Commands that may wait for the intake, of all ports together.
+const COMMANDS: usize = 8_192;
+/// Events that may wait for one subscriber.
+const EVENTS: usize = 16_384;
+
+/// Wakes the frame loop from another thread; cheap, and harmless when it is awake.
+#[derive(Clone)]
+pub struct Waker(Arc<dyn Fn() + Send + Sync>);
+
+impl Waker {
+    /// A waker that calls `wake`.
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(wake))
+    }
+
+    /// Asks for a frame soon.
+    pub fn wake(&self) {
+        (self.0)();
+    }
+}
+
+/// The world takes no command at the moment: too many wait for the disk.
+#[derive(Debug, Error, PartialEq, Eq, Clone, Copy)]
+#[error("busy: too many messages wait for the disk; nothing was taken, send it again in a moment")]
+pub struct Busy;
+
+pub(super) enum Request {
+    Command { ticket: u64, command: UICommand },
+    FullState,
+    Open { sender_id: String, events: Sender<Event> },
+}
+
+pub(super) struct Submission {
+    pub(super) port: u64,
+    pub(super) request: Request,
+}
+
+/// Where ports are connected; clones serve other threads.
+#[derive(Resource, Clone)]
+pub struct Switchboard {
+    submissions: Sender<Submission>,
+    ports: Arc<std::sync::atomic::AtomicU64>,
+    waker: Waker,
+}
+
+impl Switchboard {
+    pub(super) fn new(waker: Waker) -> (Self, Receiver<Submission>) {
+        let (submissions, received) = bounded(COMMANDS);
+        (Self { submissions, ports: Arc::default(), waker }, received)
+    }
+
+    /// Opens a port in the name of `sender_id`. The first event is the full state.
+    pub fn connect(&self, sender_id: &str) -> Result<Port, Busy> {
+        let id = self.ports.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let (sender, events) = bounded(EVENTS);
+        let request = Request::Open { sender_id: sender_id.to_string(), events: sender };
+        let port =
+            Port { id, submissions: self.submissions.clone(), events, waker: self.waker.clone(), ticket: 0, seen: 0 };
+        port.submit(request)?;
+        Ok(port)
+    }
+
+    /// The waker that ports use.
+    pub fn waker(&self) -> &Waker {
+        &self.waker
+    }
+}
+
+/// One subscriber's connection: commands in, events out.
+pub struct Port {
+    id: u64,
+    submissions: Sender<Submission>,
+    events: Receiver<Event>,
+    waker: Waker,
+    ticket: u64,
+    seen: u64,
+}
+
+/// What [`Port::try_receive`] and [`Port::receive`] bring.
+#[derive(Debug)]
+pub enum Received {
+    /// The next event.
+    Event(EventBody),
+    /// This many events were lost; the full state has been asked for and will come.
+    Gap(u64),
+    /// The world has closed.
+    Closed,
+}
+
+impl Port {
+    /// Sends a command. Answers the ticket under which `CommandAccepted` or `CommandRefused` will come.
+    pub fn send(&mut self, command: UICommand) -> Result<u64, Busy> {
+        self.ticket += 1;
+        self.submit(Request::Command { ticket: self.ticket, command })?;
+        Ok(self.ticket)
+    }
+
+    /// Asks to be told the full state.
+    pub fn request_full_state(&self) -> Result<(), Busy> {
+        self.submit(Request::FullState)
+    }
+
+    /// The next event, if one waits.
+    pub fn try_receive(&mut self) -> Option<Received> {
+        match self.events.try_recv() {
+            Ok(event) => Some(self.check(event)),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Received::Closed),
+        }
+    }
+
+    /// The next event, waiting for it.
+    pub fn receive(&mut self) -> Received {
+        match self.events.recv() {
+            Ok(event) => self.check(event),
+            Err(_) => Received::Closed,
+        }
+    }
+
+    fn check(&mut self, event: Event) -> Received {
+        let missed = event.sequence.saturating_sub(self.seen + 1);
+        self.seen = event.sequence;
+        let told_whole = matches!(event.body, EventBody::State(StateUpdateEvent::FullState { .. }));
+        if missed == 0 || told_whole {
+            return Received::Event(event.body);
+        }
+        match self.request_full_state() {
+            Ok(()) => Received::Gap(missed),
+            // The intake is full: the gap is found again at the next event, and asked for again.
+            Err(Busy) => {
+                self.seen = event.sequence - 1 - missed;
+                Received::Gap(missed)
+            }
+        }
+    }
+
+    fn submit(&self, request: Request) -> Result<(), Busy> {
+        match self.submissions.try_send(Submission { port: self.id, request }) {
+            Ok(()) => {
+                self.waker.wake();
+                Ok(())
+            }
+            // A closed world is told by the events.
+            Err(TrySendError::Disconnected(_)) => Ok(()),
+            Err(TrySendError::Full(_)) => Err(Busy),
+        }
+    }
+}
