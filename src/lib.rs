@@ -4,5 +4,6 @@
 //! `crucible`, `systems`, `morphic`, `workbench`, `bridge`. `ARCHITECTURE.md` draws the house.
 
 pub mod components;
+pub mod language;
 pub mod object;
 pub mod systems;

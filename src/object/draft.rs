@@ -1,7 +1,7 @@
 //! A world with changes that nobody else sees yet: what a turn, or a rehearsal, writes into.
 
-use super::{Change, Name, Object, ObjectId, ObjectRef, Objects};
-use std::collections::BTreeMap;
+use super::{Change, Name, Object, ObjectId, ObjectRef, Objects, Slot};
+use std::collections::{BTreeMap, HashMap};
 
 /// Changes over a base that stays as it is. Dropping the draft takes everything back.
 pub struct Draft<'a> {
@@ -9,12 +9,31 @@ pub struct Draft<'a> {
     objects: BTreeMap<ObjectId, Option<Object>>,
     names: BTreeMap<Name, Option<ObjectId>>,
     changes: Vec<Change>,
+    /// Where in `changes` the newest change of a slot stands, so that a loop leaves one change a slot.
+    latest: HashMap<(ObjectId, Name), usize>,
 }
 
 impl<'a> Draft<'a> {
     /// A draft without changes.
     pub fn on(base: &'a dyn Objects) -> Self {
-        Self { base, objects: BTreeMap::new(), names: BTreeMap::new(), changes: Vec::new() }
+        Self { base, objects: BTreeMap::new(), names: BTreeMap::new(), changes: Vec::new(), latest: HashMap::new() }
+    }
+
+    /// Sets an own slot, or takes it away. Answers false where the object is gone; a write that changes nothing
+    /// leaves no change.
+    pub fn set_slot(&mut self, id: ObjectId, name: Name, after: Option<Slot>) -> bool {
+        let Some(object) = self.object(id) else { return false };
+        let before = object.slots.get(&name).cloned();
+        let same = match (&before, &after) {
+            (Some(before), Some(after)) => before.same(after),
+            (None, None) => true,
+            _ => false,
+        };
+        if !same {
+            let place = object.slots.place(&name).unwrap_or(object.slots.len());
+            self.apply(Change::SetSlot { id, slot: name, place, before, after });
+        }
+        true
     }
 
     /// Applies a change and remembers it. A change of an object that is not there does nothing.
@@ -40,6 +59,30 @@ impl<'a> Draft<'a> {
                     return;
                 }
             }
+        }
+        self.remember(change);
+    }
+
+    /// An overwrite joins the newest change of the same slot; what adds, removes or moves slots never does.
+    fn remember(&mut self, change: Change) {
+        match &change {
+            Change::SetSlot { id, slot, before: Some(_), after: Some(_), .. } => {
+                let key = (*id, slot.clone());
+                if let Some(index) = self.latest.get(&key)
+                    && let Change::SetSlot { after: earlier @ Some(_), .. } = &mut self.changes[*index]
+                    && let Change::SetSlot { after, .. } = change
+                {
+                    *earlier = after;
+                    return;
+                }
+                self.latest.insert(key, self.changes.len());
+            }
+            Change::SetSlot { id, slot, after: Some(_), .. } => {
+                self.latest.insert((*id, slot.clone()), self.changes.len());
+            }
+            Change::SetSlot { id, slot, .. } => drop(self.latest.remove(&(*id, slot.clone()))),
+            Change::Create(_) | Change::Delete(_) => self.latest.clear(),
+            _ => {}
         }
         self.changes.push(change);
     }

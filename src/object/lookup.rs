@@ -26,6 +26,16 @@ pub fn lookup_in_parents<'a>(objects: &'a dyn Objects, holder: ObjectId, name: &
     objects.object(holder)?.parents.iter().find_map(|parent| search(objects, *parent, name, &mut seen))
 }
 
+/// As [`lookup`], telling also which objects were asked: the answer holds as long as none of them changes.
+pub fn lookup_through<'a>(
+    objects: &'a dyn Objects,
+    id: ObjectId,
+    name: &str,
+) -> (Option<Found<'a>>, HashSet<ObjectId>) {
+    let mut seen = HashSet::new();
+    (search(objects, id, name, &mut seen), seen)
+}
+
 fn search<'a>(
     objects: &'a dyn Objects,
     start: ObjectId,

@@ -68,15 +68,13 @@ pub struct UICommand {
     pub selector: Name,
     /// With what.
     pub args: Vec<Argument>,
-    /// The failed message that this one tries again, by its sequence number.
-    pub retries: Option<u64>,
 }
 
 impl UICommand {
     /// A command with named arguments.
     pub fn new(target: Target, selector: Name, args: Vec<(Name, Value)>) -> Self {
         let args = args.into_iter().map(|(name, value)| Argument { name: Some(name), value: value.into() }).collect();
-        Self { target, selector, args, retries: None }
+        Self { target, selector, args }
     }
 }
 

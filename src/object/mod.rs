@@ -20,7 +20,7 @@ pub use change::{Change, ObjectMut};
 pub use draft::Draft;
 pub use event::{Event, EventBody, LogEvent, LogLevel, Problem, StateUpdateEvent, Status};
 pub use image::Image;
-pub use lookup::{Found, ancestors, children, inherited, lookup, lookup_in_parents};
+pub use lookup::{Found, ancestors, children, inherited, lookup, lookup_in_parents, lookup_through};
 pub use message::{Argument, Envelope, Literal, Target, UICommand};
 pub use method::{MethodVersion, Origin};
 pub use name::{Name, NameError};
@@ -107,6 +107,11 @@ impl Object {
             slots: &self.slots,
             versions: &self.versions,
         }
+    }
+
+    /// The name, or the first twelve digits of the id in angle brackets.
+    pub fn title(&self) -> String {
+        self.as_ref().title()
     }
 
     /// A view for applying changes.

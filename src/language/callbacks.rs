@@ -1,0 +1,196 @@
+//! The Rust functions that the VM calls: those of the prelude, the root messages, and the few globals.
+
+use super::crossing::{Shared, id_from, raise};
+use super::fuel::OUT_OF_FUEL;
+use super::native::{Args, NATIVES};
+use super::send::{Resend, not_a_method};
+use super::values::from_lua;
+use crate::object::{Fault, FaultKind, ObjectId, Objects};
+use mlua::{Lua, LuaString, MultiValue, Table, Value as LuaValue, Variadic};
+use std::rc::Rc;
+
+fn id(bytes: &LuaString) -> mlua::Result<ObjectId> {
+    let damaged = || raise(Fault::new(FaultKind::Internal, "an object's id was damaged inside the VM"));
+    id_from(bytes).ok_or_else(damaged)
+}
+
+fn bad_argument(message: impl Into<String>) -> mlua::Error {
+    raise(Fault::new(FaultKind::BadArgument, message))
+}
+
+/// Hands the prelude its callbacks.
+pub(super) fn connect(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> mlua::Result<()> {
+    let s = shared.clone();
+    let miss = lua.create_function(move |lua, (object, key): (LuaString, LuaValue)| match key {
+        LuaValue::String(key) => s.miss(lua, id(&object)?, &key.to_string_lossy()),
+        _ => Ok(LuaValue::Nil),
+    })?;
+    cross.set("miss", miss)?;
+
+    let s = shared.clone();
+    let write = lua.create_function(move |_, (object, key, value): (LuaString, LuaValue, LuaValue)| match key {
+        LuaValue::String(key) => s.write(id(&object)?, &key.to_string_lossy(), &value),
+        other => Err(bad_argument(format!("a slot has a name, and this is a {}", other.type_name()))),
+    })?;
+    cross.set("write", write)?;
+
+    let s = shared.clone();
+    let title = lua.create_function(move |_, object: LuaString| {
+        let object = id(&object)?;
+        s.with(|active| active.draft.title(object))
+    })?;
+    cross.set("title", title)?;
+
+    let s = shared.clone();
+    let resend = lua.create_function(
+        move |lua, (holder, selector, me, args): (LuaString, String, Table, MultiValue)| {
+            s.resend(lua, Resend { holder: id(&holder)?, selector, via: None }, me, args)
+        },
+    )?;
+    cross.set("resend", resend)?;
+
+    let s = shared.clone();
+    let resend_via = lua.create_function(
+        move |lua, (holder, selector, me, parent, args): (LuaString, String, Table, LuaValue, MultiValue)| {
+            let parent = match &parent {
+                LuaValue::Table(table) => s.proxies.id_of(table),
+                LuaValue::String(name) => s.with(|active| active.draft.named(&name.to_string_lossy()))?,
+                _ => None,
+            };
+            let via = parent.ok_or_else(|| bad_argument("resend_via takes a parent: an object or its name"))?;
+            s.resend(lua, Resend { holder: id(&holder)?, selector, via: Some(via) }, me, args)
+        },
+    )?;
+    cross.set("resend_via", resend_via)?;
+
+    let s = shared.clone();
+    let unanswered =
+        lua.create_function(move |lua, (me, selector, args): (LuaValue, String, MultiValue)| match me {
+            LuaValue::Table(me) => s.does_not_understand(lua, s.id_in(&me)?, &selector, args),
+            other => Err(bad_argument(format!("a message needs an object to go to, and this is a {}", other.type_name()))),
+        })?;
+    cross.set("does_not_understand", unanswered)?;
+
+    let s = shared.clone();
+    let data = lua.create_function(move |_, (me, name): (Table, String)| -> mlua::Result<()> {
+        let id = s.id_in(&me)?;
+        Err(raise(s.with(|active| not_a_method(&active.draft, id, &name))?))
+    })?;
+    cross.set("not_a_method", data)?;
+
+    let s = shared.clone();
+    let check_bound = lua.create_function(move |_, fault: LuaValue| {
+        let text = match &fault {
+            LuaValue::Error(error) => error.to_string(),
+            LuaValue::String(text) => text.to_string_lossy(),
+            _ => String::new(),
+        };
+        if s.fuel.left() >= 0 && bound_in(&text).is_none() {
+            return Ok(());
+        }
+        // Whatever catches this one, the next safepoint ends the turn.
+        s.fuel.set(-1);
+        s.with(|active| {
+            active.bound.get_or_insert_with(|| text.clone());
+        })?;
+        Err(mlua::Error::runtime(text))
+    })?;
+    cross.set("check_bound", check_bound)
+}
+
+/// The root messages as functions.
+pub(super) fn connect_natives(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()> {
+    for spec in NATIVES {
+        // Weak: the functions are kept by what they call.
+        let s = Rc::downgrade(shared);
+        let function = lua.create_function(move |lua, (me, args): (LuaValue, Variadic<LuaValue>)| {
+            let Some(s) = s.upgrade() else { return Ok(LuaValue::Nil) };
+            let LuaValue::Table(me) = me else {
+                return Err(bad_argument(format!("`{}` needs an object to go to: write o:{0}(…)", spec.selector)));
+            };
+            let id = s.id_in(&me)?;
+            let positional = args.iter().map(|arg| from_lua(arg, &s.proxies)).collect::<Result<_, _>>();
+            let args = Args { positional: positional.map_err(raise)?, named: Vec::new() };
+            s.call_native(lua, id, spec.selector, args)
+        })?;
+        shared.natives.borrow_mut().insert(spec.selector, function);
+    }
+    Ok(())
+}
+
+/// `world`, `exists`, `now`, `log`, `print`, `math.random`, `math.randomseed`.
+pub(super) fn connect_globals(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()> {
+    let globals = lua.globals();
+    let s = shared.clone();
+    let named = lua.create_function(move |_, (_, name): (LuaValue, LuaValue)| {
+        let LuaValue::String(name) = name else { return Ok(LuaValue::Nil) };
+        match s.with(|active| active.draft.named(&name.to_string_lossy()))? {
+            Some(id) => Ok(LuaValue::Table(s.proxies.proxy(id)?)),
+            None => Ok(LuaValue::Nil),
+        }
+    })?;
+    let refuse = lua.create_function(|_, ()| -> mlua::Result<()> {
+        Err(bad_argument("`world` can't be written; objects are made by clone, copy and create_<prototype>"))
+    })?;
+    let world = lua.create_table()?;
+    let meta = lua.create_table()?;
+    meta.set("__index", named)?;
+    meta.set("__newindex", refuse)?;
+    meta.set("__metatable", "world")?;
+    world.set_metatable(Some(meta))?;
+    globals.set("world", world)?;
+
+    let s = shared.clone();
+    let exists = lua.create_function(move |_, value: LuaValue| match &value {
+        LuaValue::Table(table) => match s.proxies.id_of(table) {
+            Some(id) => s.with(|active| active.draft.object(id).is_some()),
+            None => Ok(false),
+        },
+        _ => Ok(false),
+    })?;
+    globals.set("exists", exists)?;
+
+    let s = shared.clone();
+    globals.set("now", lua.create_function(move |_, ()| s.with(|active| active.issued_at as f64))?)?;
+
+    for name in ["log", "print"] {
+        let s = shared.clone();
+        let to_text: mlua::Function = globals.get("tostring")?;
+        let log = lua.create_function(move |_, values: Variadic<LuaValue>| {
+            let texts = values.iter().map(|value| to_text.call::<String>(value)).collect::<mlua::Result<Vec<_>>>()?;
+            s.with(|active| active.log(texts.join(" ")))?.map_err(raise)
+        })?;
+        globals.set(name, log)?;
+    }
+
+    let math: Table = globals.get("math")?;
+    let s = shared.clone();
+    let random = lua.create_function(move |_, (low, high): (Option<f64>, Option<f64>)| {
+        let unit = s.with(|active| active.random())?;
+        let (low, high) = match (low, high) {
+            (None, _) => return Ok(unit),
+            (Some(high), None) => (1.0, high.floor()),
+            (Some(low), Some(high)) => (low.ceil(), high.floor()),
+        };
+        if high >= low {
+            Ok((low + (unit * (high - low + 1.0)).floor()).min(high))
+        } else {
+            Err(bad_argument("math.random: the interval is empty"))
+        }
+    })?;
+    math.set("random", random)?;
+    math.raw_remove("randomseed")
+}
+
+/// The bound that an error of the VM speaks of, in words.
+pub(super) fn bound_in(text: &str) -> Option<&'static str> {
+    if text.contains(OUT_OF_FUEL) {
+        Some("it ran too long and was stopped (out of fuel)")
+    } else if text.contains("not enough memory") {
+        Some("it took more memory than a turn may have")
+    } else if text.contains("stack overflow") {
+        Some("its calls went too deep, which is often a message that sends itself without end")
+    } else {
+        None
+    }
+}

@@ -1,0 +1,172 @@
+//! How outcomes, problems and help read in plain words.
+
+use super::line::LocalCommand;
+use crate::language::native::{NATIVES, native_spec};
+use crate::object::{Change, Envelope, Fault, Objects, Outcome, Problem, Slot, SlotContent, Target, Value};
+use std::fmt::Write;
+
+/// Longest value shown in a line about a change, in characters.
+const COLUMNS: usize = 60;
+
+/// What a local command answers. `Quit` answers nothing.
+pub fn local_answer(command: &LocalCommand, objects: &dyn Objects, problems: &[Problem]) -> String {
+    match command {
+        LocalCommand::Help(selector) => help_text(selector.as_deref()),
+        LocalCommand::Objects => objects_text(objects),
+        LocalCommand::Problems if problems.is_empty() => "no problems: no failed message waits".to_string(),
+        LocalCommand::Problems => {
+            let lines = problems.iter().map(|problem| problem_text(problem, objects));
+            lines.collect::<Vec<_>>().join("\n")
+        }
+        LocalCommand::Quit => String::new(),
+    }
+}
+
+fn objects_text(objects: &dyn Objects) -> String {
+    let mut lines = Vec::new();
+    for id in objects.ids() {
+        let Some(object) = objects.object(id) else { continue };
+        let parents: Vec<String> = object.parents.iter().map(|id| objects.title(*id)).collect();
+        let from = if parents.is_empty() { String::new() } else { format!(" delegates to {}", parents.join(", ")) };
+        lines.push(format!("{}{from}", object.title()));
+    }
+    lines.sort();
+    lines.join("\n")
+}
+
+/// One failed message that waits, in a line.
+pub fn problem_text(problem: &Problem, objects: &dyn Objects) -> String {
+    let target = target_text(&problem.envelope.target, objects);
+    let number = problem.sequence;
+    format!(
+        "{number}: {} {target} failed: {} (retry {number}, dismiss {number})",
+        problem.envelope.selector, problem.fault.message
+    )
+}
+
+fn target_text(target: &Target, objects: &dyn Objects) -> String {
+    match target {
+        Target::Name(name) => name.chars().take(64).collect(),
+        Target::Id(id) => objects.title(*id),
+    }
+}
+
+/// The help text: how lines look, or one root message.
+pub fn help_text(selector: Option<&str>) -> String {
+    if let Some(selector) = selector {
+        return match native_spec(selector) {
+            Some(spec) => {
+                let slots = if spec.takes_slots { " slot=value …" } else { "" };
+                let params: Vec<String> = spec.params.iter().map(|param| format!(" {param}=…")).collect();
+                let shape = format!("{selector} OBJECT{}{slots}", params.concat());
+                format!("{shape}\n  {}\n  for example: {}", spec.doc, spec.example)
+            }
+            None => {
+                let names = NATIVES.iter().map(|spec| spec.selector);
+                let near = crate::object::nearest(selector, names);
+                let near = if near.is_empty() { String::new() } else { format!("; nearest: {}", near.join(", ")) };
+                format!("`{selector}` is no message that every object answers{near}. `describe OBJECT` shows an object's own")
+            }
+        };
+    }
+    let mut out = String::from(
+        "A line is: selector object name=value …\n  \
+         values: 5, \"text\", word, true, nil, [1, 2], {a = 1}, @object\n  \
+         create_point point                 makes an object\n  \
+         = world.point.x + 1                evaluates Luau\n  \
+         objects, problems, retry N, dismiss N, help SELECTOR, quit\n\
+         Every object answers:",
+    );
+    for spec in NATIVES {
+        let _ = write!(out, "\n  {:<18} {}", spec.selector, spec.doc);
+    }
+    out
+}
+
+/// What came of a message, in a few lines: what changed, what was answered, or what went wrong.
+pub fn outcome_text(envelope: &Envelope, outcome: &Outcome, objects: &dyn Objects) -> String {
+    match outcome {
+        Outcome::Completed { result, changes, logs } => {
+            let mut lines = logs.clone();
+            lines.extend(change_lines(changes, objects));
+            let told = matches!(result, Value::Nil) && !lines.is_empty();
+            let receiver = match (result, &envelope.target) {
+                (Value::Object(id), Target::Name(name)) => objects.named(name) == Some(*id) && !lines.is_empty(),
+                (Value::Object(id), Target::Id(target)) => id == target && !lines.is_empty(),
+                _ => false,
+            };
+            if !told && !receiver {
+                lines.push(result_text(result, objects));
+            }
+            lines.join("\n")
+        }
+        Outcome::Failed(fault) => fault_text(fault),
+    }
+}
+
+/// A result: a text as it is, any other value in its canonical form.
+pub fn result_text(result: &Value, objects: &dyn Objects) -> String {
+    match result {
+        Value::Text(text) => text.clone(),
+        Value::List(items) if !items.is_empty() && items.iter().all(|item| matches!(item, Value::Text(_))) => {
+            items.iter().map(|item| result_text(item, objects)).collect::<Vec<_>>().join("\n")
+        }
+        other => other.text(objects),
+    }
+}
+
+fn fault_text(fault: &Fault) -> String {
+    let mut out = fault.message.clone();
+    if !fault.suggestions.is_empty() && !fault.suggestions.iter().all(|name| out.contains(name)) {
+        let _ = write!(out, "; nearest: {}", fault.suggestions.join(", "));
+    }
+    for place in &fault.trace {
+        let _ = write!(out, "\n  at {place}");
+    }
+    out
+}
+
+/// One line for each change that a person would want to see.
+pub fn change_lines(changes: &[Change], objects: &dyn Objects) -> Vec<String> {
+    let parents = |ids: &[crate::object::ObjectId]| {
+        let titles: Vec<String> = ids.iter().map(|id| objects.title(*id)).collect();
+        if titles.is_empty() { "nothing".to_string() } else { titles.join(", ") }
+    };
+    let line = |change: &Change| {
+        let title = objects.title(change.id());
+        match change {
+            Change::Create(object) => Some(format!("{} is new, a child of {}", object.title(), parents(&object.parents))),
+            Change::Delete(object) => Some(format!("{} is deleted", object.title())),
+            Change::SetSlot { slot, before, after, .. } => {
+                let before = before.as_ref().map(|slot| slot_text(slot, objects));
+                Some(match (before, after.as_ref().map(|slot| slot_text(slot, objects))) {
+                    (None, Some(after)) => format!("{title}.{slot} = {after}"),
+                    (Some(before), Some(after)) => format!("{title}.{slot} {before} → {after}"),
+                    (Some(_), None) => format!("{title}.{slot} is removed"),
+                    (None, None) => return None,
+                })
+            }
+            Change::AddVersion { .. } | Change::RemoveVersion { .. } => None,
+            Change::Rename { before, after, .. } => {
+                let name = |name: &Option<crate::object::Name>| name.as_ref().map_or("unnamed".into(), ToString::to_string);
+                Some(format!("{} is called {} now", name(before), name(after)))
+            }
+            Change::SetParents { after, .. } => Some(format!("{title} delegates to {}", parents(after))),
+        }
+    };
+    changes.iter().filter_map(line).collect()
+}
+
+fn slot_text(slot: &Slot, objects: &dyn Objects) -> String {
+    let text = match &slot.content {
+        SlotContent::Value(value) => value.text(objects),
+        SlotContent::Method(method) => {
+            let params: Vec<&str> = method.params.iter().map(crate::object::Name::as_str).collect();
+            format!("method({}) version {}", params.join(", "), method.number)
+        }
+    };
+    match text.char_indices().nth(COLUMNS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}

@@ -1,0 +1,11 @@
+//! The console's language: `selector target name=value …`, and how outcomes read.
+//!
+//! One grammar serves the piped console, the line editor and the window's console line.
+
+mod answer;
+mod line;
+
+pub use answer::{change_lines, help_text, local_answer, outcome_text, problem_text, result_text};
+pub use line::{ConsoleLine, LocalCommand, MAX_LINE_BYTES, parse_line, parse_literal};
+
+pub use super::native::selectors_of;

@@ -1,0 +1,22 @@
+//! The object language: Luau methods, object proxies, one turn, its fuel; and the console's grammar.
+//!
+//! A turn reads a world through `object::Objects` and answers an `Outcome`; it never writes the world
+//! itself. Nothing here knows Bevy, the disk or a screen.
+
+pub mod console;
+mod callbacks;
+mod crossing;
+mod fuel;
+mod native;
+mod object_file;
+mod send;
+mod syntax;
+mod turn;
+mod values;
+mod vm;
+
+pub use native::{NATIVES, NativeSpec, is_reserved, native_spec, selectors_of};
+pub use object_file::{ObjectFileError, genesis_objects, read_object_file};
+pub use syntax::{GLOBALS, MAX_SOURCE_BYTES, MethodSyntax, SyntaxFault, parse_method};
+pub use turn::{Authored, NoServices, Passed, Services, TurnRequest};
+pub use vm::{Limits, Vm, VmError};

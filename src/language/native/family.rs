@@ -1,0 +1,228 @@
+//! `clone`, `copy`, `delete`, `rename`, `add_parent`, `remove_parent`, and making an object by naming it.
+
+use super::{Args, Call, slot_name};
+use crate::language::turn::Active;
+use crate::object::{
+    Change, Fault, FaultKind, Name, Object, ObjectId, ObjectRef, Objects, Slot, Value, ancestors, children,
+};
+use std::collections::HashSet;
+
+/// Distance between the places of objects that were made without one, in world units.
+const PLACES: (f64, f64) = (208.0, 120.0);
+
+/// `clone as=p1`: a child without slots of its own but those given.
+pub(super) fn clone(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
+    let parents = vec![call.receiver];
+    make(call, parents, None)
+}
+
+/// `copy as=p1`: the same parents, a copy of every own slot, no name.
+pub(super) fn copy(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
+    let origin = call.active.draft.object(call.receiver).map(ObjectRef::to_object);
+    let Some(origin) = origin else { return Err(crate::language::send::gone(&call.title())) };
+    make(call, origin.parents.clone(), Some(origin))
+}
+
+fn make(call: &mut Call<'_, '_>, parents: Vec<ObjectId>, origin: Option<Object>) -> Result<Value, Fault> {
+    if let Some(extra) = call.args.positional.first() {
+        let message = format!("beyond the name, slots are given by name, as in x=5; this is {}", extra.kind());
+        return Err(Fault::new(FaultKind::BadArgument, message));
+    }
+    let name = match call.args.find("as") {
+        None => None,
+        Some(Value::Text(text)) => Some(free_name(&call.active.draft, text)?),
+        Some(other) => {
+            return Err(Fault::new(FaultKind::BadArgument, format!("`as` takes a name, and this is {}", other.kind())));
+        }
+    };
+    let mut object = Object::new(call.active.next_id());
+    object.name = name;
+    object.parents = parents;
+    if let Some(origin) = origin {
+        object.slots = origin.slots;
+        object.versions = origin.versions;
+    }
+    for (name, value) in call.args.named.clone() {
+        if *name != *"as" {
+            object.slots.push(slot_name(&name)?, Slot::value(value));
+        }
+    }
+    let id = object.id;
+    call.active.draft.apply(Change::Create(Box::new(object)));
+    call.stale.push((id, None));
+    Ok(Value::Object(id))
+}
+
+/// A name that an object may have and none has.
+fn free_name(objects: &dyn Objects, text: &str) -> Result<Name, Fault> {
+    let name = Name::of_object(text).map_err(|error| Fault::new(FaultKind::BadName, error.to_string()))?;
+    match objects.named(text) {
+        None => Ok(name),
+        Some(_) => Err(Fault::new(FaultKind::BadName, format!("an object is called `{name}` already"))),
+    }
+}
+
+/// `create_point p`, where nothing is called `p`: a clone of `point`, or of `proto` where there is no `point`.
+pub(in crate::language) fn create(
+    active: &mut Active<'_>,
+    prototype: &str,
+    name: &str,
+    args: Args,
+) -> Result<Value, Fault> {
+    let name = free_name(&active.draft, name)?;
+    if let Some(extra) = args.positional.first() {
+        let message = format!("slots of a new object are given by name, as in x=5; this is {}", extra.kind());
+        return Err(Fault::new(FaultKind::BadArgument, message));
+    }
+    let parent = active.draft.named(prototype).unwrap_or_else(ObjectId::proto);
+    let mut object = Object::new(active.next_id());
+    let title = name.to_string();
+    object.name = Some(name);
+    object.parents = vec![parent];
+    for (slot, value) in args.named {
+        object.slots.push(slot_name(&slot)?, Slot::value(value));
+    }
+    if object.slots.get("x").is_none() && object.slots.get("y").is_none() {
+        let (x, y) = free_place(&active.draft);
+        for (axis, at) in [("x", x), ("y", y)] {
+            object.slots.push(slot_name(axis)?, Slot::value(Value::Number(at)));
+        }
+    } else {
+        for axis in ["x", "y"] {
+            if object.slots.get(axis).is_none() {
+                object.slots.push(slot_name(axis)?, Slot::value(Value::Number(0.0)));
+            }
+        }
+    }
+    let id = object.id;
+    active.draft.apply(Change::Create(Box::new(object)));
+    let from = active.draft.title(parent);
+    active.log(format!("{title} was not found, so it was created from {from}"))?;
+    Ok(Value::Object(id))
+}
+
+/// The place on the grid nearest to the world's centre where no object has its own x and y.
+fn free_place(objects: &dyn Objects) -> (f64, f64) {
+    let own = |object: ObjectRef<'_>, axis: &str| match object.slots.get(axis)?.as_value()? {
+        Value::Number(number) if number.is_finite() => Some(*number),
+        _ => None,
+    };
+    let builtin = |object: &ObjectRef<'_>| object.name.is_some_and(|name| ObjectId::genesis(name) == object.id);
+    let taken: HashSet<(i64, i64)> = objects
+        .ids()
+        .into_iter()
+        .filter_map(|id| objects.object(id).filter(|object| !builtin(object)))
+        .filter_map(|object| Some((own(object, "x")?, own(object, "y")?)))
+        .map(|(x, y)| ((x / PLACES.0).round() as i64, (y / PLACES.1).round() as i64))
+        .collect();
+    let mut ring = 0_i64;
+    loop {
+        let mut best: Option<(f64, i64, i64)> = None;
+        for row in -ring..=ring {
+            for column in -ring..=ring {
+                if row.abs().max(column.abs()) != ring || taken.contains(&(column, row)) {
+                    continue;
+                }
+                let distance = (column as f64 * PLACES.0).hypot(row as f64 * PLACES.1);
+                // Equal distances: below before above, right before left, so that rows grow as text does.
+                if best.is_none_or(|(nearest, c, r)| (distance, -row, -column) < (nearest, -r, -c)) {
+                    best = Some((distance, column, row));
+                }
+            }
+        }
+        if let Some((_, column, row)) = best {
+            return (column as f64 * PLACES.0, row as f64 * PLACES.1);
+        }
+        ring += 1;
+    }
+}
+
+/// `delete`: refused for an object that others delegate to, unless forced, and for the first image.
+pub(super) fn delete(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
+    let draft = &call.active.draft;
+    let Some(object) = draft.object(call.receiver).map(ObjectRef::to_object) else {
+        return Err(crate::language::send::gone(&call.title()));
+    };
+    if [ObjectId::proto(), ObjectId::genesis("workspace")].contains(&object.id) {
+        let message = format!("{} can't be deleted: the world itself uses it", call.title());
+        return Err(Fault::new(FaultKind::Refused, message));
+    }
+    let heirs = children(draft, call.receiver);
+    let forced = call.args.find("force") == Some(&Value::Boolean(true));
+    if !heirs.is_empty() && !forced {
+        let titles: Vec<String> = heirs.iter().take(5).map(|id| draft.title(*id)).collect();
+        let more = heirs.len().saturating_sub(titles.len());
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let message = format!(
+            "{} has children that delegate to it: {}{more}. Nothing was deleted; to delete it all the same: force=true",
+            call.title(),
+            titles.join(", ")
+        );
+        return Err(Fault::new(FaultKind::Refused, message));
+    }
+    call.stale.push((object.id, None));
+    call.active.draft.apply(Change::Delete(Box::new(object)));
+    Ok(Value::Nil)
+}
+
+/// `rename to=p3`.
+pub(super) fn rename(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
+    let to = call.args.text("to")?;
+    let draft = &call.active.draft;
+    let before = draft.object(call.receiver).and_then(|object| object.name.cloned());
+    if before.as_deref() == Some(to.as_str()) {
+        return Ok(Value::Object(call.receiver));
+    }
+    if [ObjectId::proto(), ObjectId::genesis("workspace")].contains(&call.receiver) {
+        let message = format!("{} can't be renamed: the world itself uses it", call.title());
+        return Err(Fault::new(FaultKind::Refused, message));
+    }
+    let after = free_name(draft, &to)?;
+    call.active.draft.apply(Change::Rename { id: call.receiver, before, after: Some(after) });
+    Ok(Value::Object(call.receiver))
+}
+
+/// `add_parent parent=@other`.
+pub(super) fn add_parent(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
+    let parent = call.object("parent")?;
+    let draft = &call.active.draft;
+    let before = draft.object(call.receiver).map(|object| object.parents.to_vec()).unwrap_or_default();
+    if before.contains(&parent) {
+        let message = format!("{} delegates to {} already", call.title(), draft.title(parent));
+        return Err(Fault::new(FaultKind::BadArgument, message));
+    }
+    if ancestors(draft, parent).contains(&call.receiver) {
+        let message = format!(
+            "{} can't delegate to {}, which delegates to it: the path would go in a circle",
+            call.title(),
+            draft.title(parent)
+        );
+        return Err(Fault::new(FaultKind::Refused, message));
+    }
+    let mut after = before.clone();
+    after.push(parent);
+    set_parents(call, before, after)
+}
+
+/// `remove_parent parent=@other`.
+pub(super) fn remove_parent(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
+    let parent = match call.args.value("parent")? {
+        // A parent that was deleted can be taken out as well.
+        Value::Object(id) => id,
+        _ => call.object("parent")?,
+    };
+    let draft = &call.active.draft;
+    let before = draft.object(call.receiver).map(|object| object.parents.to_vec()).unwrap_or_default();
+    if !before.contains(&parent) {
+        let message = format!("{} does not delegate to {}", call.title(), draft.title(parent));
+        return Err(Fault::new(FaultKind::BadArgument, message));
+    }
+    let after = before.iter().copied().filter(|id| *id != parent).collect();
+    set_parents(call, before, after)
+}
+
+fn set_parents(call: &mut Call<'_, '_>, before: Vec<ObjectId>, after: Vec<ObjectId>) -> Result<Value, Fault> {
+    call.stale.push((call.receiver, None));
+    call.active.draft.apply(Change::SetParents { id: call.receiver, before, after });
+    Ok(Value::Object(call.receiver))
+}

@@ -1,0 +1,350 @@
+//! The messages that every object answers because the root prototype does, written in Rust.
+//!
+//! All but `describe` are reserved: no object can have a slot of that name, so tools always work.
+
+mod describe;
+mod family;
+mod methods;
+mod slots;
+
+pub(super) use family::create;
+
+use super::turn::Active;
+use crate::object::{Fault, FaultKind, Name, ObjectId, Objects, SlotContent, Value, ancestors, nearest};
+
+/// One root message.
+pub struct NativeSpec {
+    /// Its selector.
+    pub selector: &'static str,
+    /// Parameters in order, as the console takes them by name.
+    pub params: &'static [&'static str],
+    /// Whether named arguments beyond the parameters are slots.
+    pub takes_slots: bool,
+    /// One line of help.
+    pub doc: &'static str,
+    /// How a line of the console looks.
+    pub example: &'static str,
+    pub(super) run: fn(&mut Call<'_, '_>) -> Result<Value, Fault>,
+}
+
+/// Every root message, by selector.
+pub const NATIVES: &[NativeSpec] = &[
+    NativeSpec {
+        selector: "add_method",
+        params: &["selector", "source"],
+        takes_slots: false,
+        doc: "Accepts a method's text; the earlier version is kept.",
+        example: "add_method point selector=twice source=\"function(self, n) return n * 2 end\"",
+        run: methods::add_method,
+    },
+    NativeSpec {
+        selector: "add_parent",
+        params: &["parent"],
+        takes_slots: false,
+        doc: "Lets the object delegate to one more, which is asked last.",
+        example: "add_parent point parent=@other",
+        run: family::add_parent,
+    },
+    NativeSpec {
+        selector: "clone",
+        params: &["as"],
+        takes_slots: true,
+        doc: "Makes a child that delegates to the object; further arguments become its slots.",
+        example: "clone point as=p1",
+        run: family::clone,
+    },
+    NativeSpec {
+        selector: "copy",
+        params: &["as"],
+        takes_slots: true,
+        doc: "Makes an object with the same parents and a copy of every own slot.",
+        example: "copy point as=p1",
+        run: family::copy,
+    },
+    NativeSpec {
+        selector: "delete",
+        params: &["force"],
+        takes_slots: false,
+        doc: "Deletes the object; refused while others delegate to it, unless force=true.",
+        example: "delete point",
+        run: family::delete,
+    },
+    NativeSpec {
+        selector: "describe",
+        params: &[],
+        takes_slots: false,
+        doc: "Says everything about the object: parents, slots, methods, children.",
+        example: "describe point",
+        run: describe::describe,
+    },
+    NativeSpec {
+        selector: "dismiss",
+        params: &["number"],
+        takes_slots: false,
+        doc: "Lets a failed message go; `problems` lists them.",
+        example: "dismiss 12",
+        run: |call| call.args.value("number"),
+    },
+    NativeSpec {
+        selector: "evaluate",
+        params: &["source"],
+        takes_slots: false,
+        doc: "Runs Luau with self = the object and answers what it yields.",
+        example: "= world.point.x + 1",
+        run: |_| Ok(Value::Nil),
+    },
+    NativeSpec {
+        selector: "get",
+        params: &["slot"],
+        takes_slots: false,
+        doc: "Answers a slot's value, own or inherited.",
+        example: "get point slot=x",
+        run: slots::get,
+    },
+    NativeSpec {
+        selector: "remove_method",
+        params: &["selector"],
+        takes_slots: false,
+        doc: "Takes an own method away; undo_method brings it back.",
+        example: "remove_method point selector=move_by",
+        run: methods::remove_method,
+    },
+    NativeSpec {
+        selector: "remove_parent",
+        params: &["parent"],
+        takes_slots: false,
+        doc: "Ends the delegation to one parent.",
+        example: "remove_parent point parent=@other",
+        run: family::remove_parent,
+    },
+    NativeSpec {
+        selector: "remove_slot",
+        params: &["slot"],
+        takes_slots: false,
+        doc: "Takes an own slot away; an inherited one shows again.",
+        example: "remove_slot point slot=x",
+        run: slots::remove_slot,
+    },
+    NativeSpec {
+        selector: "rename",
+        params: &["to"],
+        takes_slots: false,
+        doc: "Gives the object another name; links stay.",
+        example: "rename point to=p3",
+        run: family::rename,
+    },
+    NativeSpec {
+        selector: "reprogram_method",
+        params: &["instructions", "selector"],
+        takes_slots: false,
+        doc: "Has a method written from plain words, judged, and swapped in.",
+        example: "reprogram_method point instructions=\"Move the point by a given dx and dy\"",
+        run: methods::reprogram_method,
+    },
+    NativeSpec {
+        selector: "set",
+        params: &[],
+        takes_slots: true,
+        doc: "Sets own slots.",
+        example: "set point x=5 y=6",
+        run: slots::set,
+    },
+    NativeSpec {
+        selector: "undo_method",
+        params: &["selector"],
+        takes_slots: false,
+        doc: "Brings back the version before the present one.",
+        example: "undo_method point move_by",
+        run: methods::undo_method,
+    },
+    NativeSpec {
+        selector: "versions",
+        params: &["selector"],
+        takes_slots: false,
+        doc: "Lists every accepted text of a method with its origin.",
+        example: "versions point selector=move_by",
+        run: methods::versions,
+    },
+];
+
+/// The root message of this selector.
+pub fn native_spec(selector: &str) -> Option<&'static NativeSpec> {
+    NATIVES.binary_search_by(|spec| spec.selector.cmp(selector)).ok().map(|index| &NATIVES[index])
+}
+
+/// Whether no object may have a slot of this name.
+pub fn is_reserved(selector: &str) -> bool {
+    selector != "describe" && native_spec(selector).is_some()
+}
+
+/// A name for an own slot.
+pub(super) fn slot_name(name: &str) -> Result<Name, Fault> {
+    if is_reserved(name) {
+        let message = format!("`{name}` is a message that every object answers, and can't be a slot");
+        return Err(Fault::new(FaultKind::Refused, message));
+    }
+    Name::new(name).map_err(|error| Fault::new(FaultKind::BadName, error.to_string()))
+}
+
+/// Selectors that `target` answers (or only the root messages): own, inherited, native; ascending.
+pub fn selectors_of(objects: &dyn Objects, target: Option<ObjectId>) -> Vec<String> {
+    let mut selectors: Vec<String> = NATIVES.iter().map(|spec| spec.selector.to_string()).collect();
+    for holder in target.map(|id| ancestors(objects, id)).unwrap_or_default() {
+        let slots = objects.object(holder).map(|object| object.slots);
+        for (name, slot) in slots.into_iter().flat_map(|slots| slots.iter()) {
+            if matches!(slot.content, SlotContent::Method(_)) {
+                selectors.push(name.to_string());
+            }
+        }
+    }
+    selectors.sort();
+    selectors.dedup();
+    selectors
+}
+
+/// The arguments of one message.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Args {
+    pub(super) positional: Vec<Value>,
+    pub(super) named: Vec<(Name, Value)>,
+}
+
+impl Args {
+    /// Puts positional arguments under the names of the parameters; refuses what the message doesn't take.
+    pub(super) fn bind(mut self, spec: &NativeSpec) -> Result<Self, Fault> {
+        let placed = std::mem::take(&mut self.positional);
+        if placed.len() > spec.params.len() && !spec.takes_slots {
+            return Err(too_many(spec.selector, spec.params));
+        }
+        let mut rest = Vec::new();
+        for (index, value) in placed.into_iter().enumerate() {
+            match spec.params.get(index) {
+                Some(param) if self.named.iter().any(|(name, _)| **name == **param) => {
+                    let message = format!("{} got `{param}` twice, by name and by place", spec.selector);
+                    return Err(Fault::new(FaultKind::BadArgument, message));
+                }
+                Some(param) => match Name::new(param) {
+                    Ok(name) => self.named.push((name, value)),
+                    Err(error) => return Err(Fault::new(FaultKind::Internal, error.to_string())),
+                },
+                None => rest.push(value),
+            }
+        }
+        self.positional = rest;
+        if !spec.takes_slots
+            && let Some((name, _)) = self.named.iter().find(|(name, _)| !spec.params.contains(&name.as_str()))
+        {
+            return Err(unknown_parameter(spec.selector, name, spec.params));
+        }
+        Ok(self)
+    }
+
+    /// An argument that must be there.
+    pub(super) fn value(&self, name: &str) -> Result<Value, Fault> {
+        self.find(name).cloned().ok_or_else(|| Fault::new(FaultKind::BadArgument, format!("`{name}` is missing")))
+    }
+
+    /// A text that must be there.
+    pub(super) fn text(&self, name: &str) -> Result<String, Fault> {
+        match self.value(name)? {
+            Value::Text(text) => Ok(text),
+            other => {
+                Err(Fault::new(FaultKind::BadArgument, format!("`{name}` takes a text, and this is {}", other.kind())))
+            }
+        }
+    }
+
+    /// An argument that may be absent or nil.
+    pub(super) fn find(&self, name: &str) -> Option<&Value> {
+        self.named
+            .iter()
+            .find(|(known, value)| **known == *name && *value != Value::Nil)
+            .map(|(_, value)| value)
+    }
+}
+
+/// The fault of an argument whose name no parameter has.
+pub(super) fn unknown_parameter<'a, P: AsRef<str> + 'a>(selector: &str, name: &str, params: &'a [P]) -> Fault {
+    let takes = match params {
+        [] => "it takes none".to_string(),
+        params => format!("it takes {}", params.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ")),
+    };
+    let message = format!("{selector} has no parameter `{name}`; {takes}");
+    Fault::new(FaultKind::BadArgument, message).suggesting(nearest(name, params.iter().map(AsRef::as_ref)))
+}
+
+/// The fault of more arguments than parameters.
+pub(super) fn too_many<P: AsRef<str>>(selector: &str, params: &[P]) -> Fault {
+    let message = match params {
+        [] => format!("{selector} takes no arguments"),
+        params => {
+            format!("too many arguments: {selector} takes {}", params.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", "))
+        }
+    };
+    Fault::new(FaultKind::BadArgument, message)
+}
+
+/// One root message on its way.
+pub(super) struct Call<'c, 'a> {
+    pub(super) active: &'c mut Active<'a>,
+    pub(super) receiver: ObjectId,
+    pub(super) args: Args,
+    /// What the VM's caches must forget: an object, or one slot of it.
+    pub(super) stale: Vec<(ObjectId, Option<String>)>,
+}
+
+impl Call<'_, '_> {
+    pub(super) fn title(&self) -> String {
+        self.active.draft.title(self.receiver)
+    }
+
+    /// Sets (or takes away) an own slot of the receiver.
+    pub(super) fn put(&mut self, name: Name, slot: Option<crate::object::Slot>) -> Result<(), Fault> {
+        self.stale.push((self.receiver, Some(name.to_string())));
+        if self.active.draft.set_slot(self.receiver, name, slot) {
+            Ok(())
+        } else {
+            Err(super::send::gone(&self.title()))
+        }
+    }
+
+    /// An argument that names an object, by reference or by name.
+    pub(super) fn object(&self, name: &str) -> Result<ObjectId, Fault> {
+        match self.args.value(name)? {
+            Value::Object(id) if self.active.draft.object(id).is_some() => Ok(id),
+            Value::Object(id) => Err(super::send::gone(&self.active.draft.title(id))),
+            Value::Text(text) => {
+                self.active.draft.named(&text).ok_or_else(|| unknown_object(&self.active.draft, &text))
+            }
+            other => {
+                let message = format!("`{name}` takes an object, as in {name}=@other, and this is {}", other.kind());
+                Err(Fault::new(FaultKind::BadArgument, message))
+            }
+        }
+    }
+}
+
+/// The fault of a name that no object has.
+pub(super) fn unknown_object(objects: &dyn Objects, name: &str) -> Fault {
+    let names = objects.names();
+    let suggestions = nearest(name, names.iter().map(Name::as_str));
+    let near = match suggestions.as_slice() {
+        [] => String::new(),
+        names => format!("; nearest: {}", names.join(", ")),
+    };
+    // A word of any length may come here: the answer shows its beginning.
+    let shown: String = name.chars().take(64).collect();
+    Fault::new(FaultKind::UnknownObject, format!("no object is called `{shown}`{near}")).suggesting(suggestions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_found() {
+        assert!(NATIVES.is_sorted_by_key(|spec| spec.selector));
+        assert!(NATIVES.iter().all(|spec| native_spec(spec.selector).is_some()));
+        assert!(is_reserved("clone") && !is_reserved("describe") && !is_reserved("move_by"));
+    }
+}

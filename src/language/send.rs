@@ -1,0 +1,252 @@
+//! What a proxy's cache lacks: lookup along the delegation, root messages, `resend`, unanswered sends.
+
+use super::crossing::{Opened, Shared, raise};
+use super::native::{self, Args, Call};
+use super::syntax::{SEND, parse_method};
+use super::values::to_lua;
+use crate::object::{
+    Fault, FaultKind, Name, ObjectId, Objects, SlotContent, Value, lookup, lookup_in_parents, lookup_through, nearest,
+};
+use mlua::chunk::ChunkMode;
+use mlua::{Function, Lua, MultiValue, Table, Value as LuaValue};
+
+/// The selector that an unanswered send becomes.
+const HANDLER: &str = "does_not_understand";
+
+/// Where a resend comes from and, where it is directed, goes to.
+pub(super) struct Resend {
+    pub(super) holder: ObjectId,
+    pub(super) selector: String,
+    pub(super) via: Option<ObjectId>,
+}
+
+/// What a lookup finds, copied out of the draft.
+enum Answer {
+    Gone(String),
+    Value(Value),
+    Method(ObjectId, String),
+    Nothing,
+}
+
+impl Shared {
+    /// Answers what the cache of `id` lacks, and puts it there where it will hold.
+    pub(super) fn miss(&self, lua: &Lua, id: ObjectId, key: &str) -> mlua::Result<LuaValue> {
+        self.flush()?;
+        let (send, name) = match key.strip_prefix(SEND) {
+            Some(selector) => (true, selector),
+            None => (false, key),
+        };
+        if send && native::is_reserved(name) {
+            return Ok(self.native(name));
+        }
+        let (answer, asked) = self.with(|active| {
+            if active.draft.object(id).is_none() {
+                return (Answer::Gone(active.draft.title(id)), Vec::new());
+            }
+            let (found, asked) = lookup_through(&active.draft, id, name);
+            let answer = match found {
+                Some(found) => match &found.slot.content {
+                    SlotContent::Value(value) => Answer::Value(value.clone()),
+                    SlotContent::Method(method) => Answer::Method(found.holder, method.source.clone()),
+                },
+                None => Answer::Nothing,
+            };
+            (answer, asked.into_iter().filter(|other| *other != id).collect())
+        })?;
+        let value = match answer {
+            Answer::Gone(title) if send => return Err(raise(gone(&title))),
+            Answer::Nothing if send => match native::native_spec(name) {
+                Some(_) => return Ok(self.native(name)),
+                None => return self.stub.call(name),
+            },
+            Answer::Gone(_) | Answer::Nothing => return Ok(LuaValue::Nil),
+            Answer::Value(_) if send => self.accessor.call(name)?,
+            Answer::Value(Value::Nil) => return Ok(LuaValue::Nil),
+            Answer::Value(value) => {
+                let made = to_lua(&value, lua, &self.proxies)?;
+                if let (LuaValue::Table(table), Value::List(_) | Value::Map(_)) = (&made, &value) {
+                    let slot = native::slot_name(name).map_err(raise)?;
+                    self.opened.borrow_mut().push(Opened { id, slot, table: table.clone(), original: value });
+                }
+                made
+            }
+            Answer::Method(holder, source) => LuaValue::Function(self.compile(lua, holder, name, &source)?),
+        };
+        let states = lua.create_table()?;
+        for (index, other) in asked.into_iter().enumerate() {
+            states.raw_set(index + 1, self.proxies.state(other)?)?;
+        }
+        self.remember.call::<()>((self.proxies.state(id)?, key, &value, states))?;
+        Ok(value)
+    }
+
+    fn native(&self, selector: &str) -> LuaValue {
+        self.natives.borrow().get(selector).map_or(LuaValue::Nil, |function| LuaValue::Function(function.clone()))
+    }
+
+    /// The function of a method's text; `holder` and `selector` name it in traces and for `resend`.
+    pub(super) fn compile(&self, lua: &Lua, holder: ObjectId, selector: &str, source: &str) -> mlua::Result<Function> {
+        let bad = |message: String| raise(Fault::new(FaultKind::BadMethod, message));
+        let key = (holder, Name::new(selector).map_err(|error| bad(error.to_string()))?);
+        if let Some((text, function)) = self.compiled.borrow().get(&key)
+            && text == source
+        {
+            return Ok(function.clone());
+        }
+        let title = self.with(|active| active.draft.title(holder))?;
+        let syntax = parse_method(source).map_err(|fault| bad(format!("{title}.{selector}, {fault}")))?;
+        let code = format!("local resend, resend_via, too_many__ = ...; {}", syntax.code);
+        let chunk = lua.load(code).set_name(format!("={title}.{selector}")).set_mode(ChunkMode::Text);
+        let bound: MultiValue = self.bind.call((id_text(holder), selector))?;
+        let function: Function = chunk.into_function()?.call(bound)?;
+        self.compiled.borrow_mut().insert(key, (source.to_string(), function.clone()));
+        Ok(function)
+    }
+
+    /// Finds the method that a resend continues with, and calls it with the same `self`.
+    pub(super) fn resend(&self, lua: &Lua, from: Resend, me: Table, args: MultiValue) -> mlua::Result<LuaValue> {
+        self.flush()?;
+        let id = self.id_in(&me)?;
+        let (holder, selector) = (from.holder, from.selector.as_str());
+        let found = self.with(|active| {
+            let found = match from.via {
+                None => lookup_in_parents(&active.draft, holder, selector),
+                Some(parent) => {
+                    let parents = active.draft.object(holder).map(|object| object.parents).unwrap_or_default();
+                    if !parents.contains(&parent) {
+                        let (holder, parent) = (active.draft.title(holder), active.draft.title(parent));
+                        let message = format!("resend_via goes to a parent of {holder}, and {parent} is none");
+                        return Err(Fault::new(FaultKind::BadArgument, message));
+                    }
+                    lookup(&active.draft, parent, selector)
+                }
+            };
+            Ok(match found {
+                Some(found) => match &found.slot.content {
+                    SlotContent::Method(method) => Answer::Method(found.holder, method.source.clone()),
+                    SlotContent::Value(value) => Answer::Value(value.clone()),
+                },
+                None => Answer::Nothing,
+            })
+        })?;
+        match found.map_err(raise)? {
+            Answer::Method(holder, source) => {
+                let function = self.compile(lua, holder, selector, &source)?;
+                let mut all = args;
+                all.push_front(LuaValue::Table(me));
+                function.call(all)
+            }
+            Answer::Value(value) => to_lua(&value, lua, &self.proxies),
+            Answer::Gone(_) | Answer::Nothing => match self.native(selector) {
+                LuaValue::Function(function) => function.call(me),
+                _ => self.does_not_understand(lua, id, selector, args),
+            },
+        }
+    }
+
+    /// An unanswered send: the object's own `does_not_understand`, or the root's answer.
+    pub(super) fn does_not_understand(
+        &self,
+        lua: &Lua,
+        id: ObjectId,
+        selector: &str,
+        args: MultiValue,
+    ) -> mlua::Result<LuaValue> {
+        self.flush()?;
+        let handler = self.with(|active| {
+            let answering = active.unanswered.iter().find(|(object, _)| *object == id);
+            if let Some((_, first)) = answering {
+                let title = active.draft.title(id);
+                let message =
+                    format!("{title} does not understand `{selector}`, sent while its {HANDLER} was answering `{first}`");
+                return Err(Fault::new(FaultKind::DoesNotUnderstand, message));
+            }
+            let method = lookup(&active.draft, id, HANDLER)
+                .and_then(|found| Some((found.holder, found.slot.as_method()?.source.clone())));
+            match method {
+                Some(method) => {
+                    active.unanswered.push((id, selector.to_string()));
+                    Ok(method)
+                }
+                None => Err(not_understood(&active.draft, id, selector)),
+            }
+        })?;
+        let (holder, source) = handler.map_err(raise)?;
+        let function = self.compile(lua, holder, HANDLER, &source)?;
+        let list = lua.create_sequence_from(args)?;
+        let answer = function.call((self.proxies.proxy(id)?, selector, list));
+        self.with(|active| active.unanswered.pop())?;
+        answer
+    }
+
+    /// Runs a root message.
+    pub(super) fn call_native(&self, lua: &Lua, id: ObjectId, selector: &str, args: Args) -> mlua::Result<LuaValue> {
+        self.flush()?;
+        let Some(spec) = native::native_spec(selector) else { return Ok(LuaValue::Nil) };
+        let args = args.bind(spec).map_err(raise)?;
+        if selector == "evaluate" {
+            return self.evaluate(lua, id, &args);
+        }
+        let (result, stale) = self.with(|active| {
+            let mut call = Call { active, receiver: id, args, stale: Vec::new() };
+            let result = (spec.run)(&mut call);
+            (result, call.stale)
+        })?;
+        for (id, slot) in stale {
+            self.opened.borrow_mut().retain(|opened| opened.id != id);
+            self.forget(id, slot.as_deref())?;
+        }
+        to_lua(&result.map_err(raise)?, lua, &self.proxies)
+    }
+
+    /// Runs a text that is an expression, or else statements.
+    fn evaluate(&self, lua: &Lua, id: ObjectId, args: &Args) -> mlua::Result<LuaValue> {
+        let source = args.text("source").map_err(raise)?;
+        let expression = format!("function(self) return {source}\nend");
+        let statements = format!("function(self) {source}\nend");
+        let function = match self.compile(lua, id, "evaluate", &expression) {
+            Ok(function) => function,
+            Err(first) => self.compile(lua, id, "evaluate", &statements).map_err(|second| {
+                // Where a text is neither, its first line says which of the two was meant.
+                if source.contains('\n') || source.contains('=') { second } else { first }
+            })?,
+        };
+        self.compiled.borrow_mut().retain(|(_, selector), _| &**selector != "evaluate");
+        function.call(self.proxies.proxy(id)?)
+    }
+}
+
+/// An id as the VM keeps it.
+pub(super) fn id_text(id: ObjectId) -> mlua::BString {
+    mlua::BString::from(id.0.as_bytes().to_vec())
+}
+
+/// The fault of a message to an object that was deleted.
+pub(super) fn gone(title: &str) -> Fault {
+    Fault::new(FaultKind::Gone, format!("{title} was deleted; nothing answers for it any more"))
+}
+
+/// The root's answer to a message that nothing answers.
+pub(super) fn not_understood(objects: &dyn Objects, id: ObjectId, selector: &str) -> Fault {
+    let known = native::selectors_of(objects, Some(id));
+    let suggestions = nearest(selector, known.iter().map(String::as_str));
+    let title = objects.title(id);
+    let near = match suggestions.as_slice() {
+        [] => String::new(),
+        names => format!("; nearest: {}", names.join(", ")),
+    };
+    let message = format!(
+        "{title} does not understand `{selector}`{near}. To have it written: \
+         reprogram_method {title} instructions=\"…\" selector={selector}"
+    );
+    Fault::new(FaultKind::DoesNotUnderstand, message).suggesting(suggestions)
+}
+
+/// The fault of a data slot that was sent arguments.
+pub(super) fn not_a_method(objects: &dyn Objects, id: ObjectId, name: &str) -> Fault {
+    let title = objects.title(id);
+    let value = lookup(objects, id, name).and_then(|found| found.slot.as_value());
+    let kind = value.map_or("nothing", Value::kind);
+    let message = format!("{name} of {title} holds {kind}, not a method; to change it: set {title} {name}=…");
+    Fault::new(FaultKind::BadArgument, message)
+}

@@ -1,0 +1,416 @@
+//! What the text of a method says about itself, and the text that the VM runs.
+//!
+//! Luau calls `o:name()` on a table by reading `name` and calling what it finds, so a proxy can't tell a
+//! send from a read. The text that runs therefore differs from the text that people see in three places,
+//! all on the same line: a send reads `S__name`, `resend(…)` gets `self`, and one parameter more catches
+//! arguments that the method does not have.
+
+use crate::object::{Name, NameError};
+use full_moon::LuaVersion;
+use full_moon::ast::{self, Expression, Parameter};
+use full_moon::node::Node;
+use full_moon::tokenizer::TokenReference;
+use full_moon::visitors::Visitor;
+use std::collections::BTreeSet;
+use thiserror::Error;
+
+/// Longest text of a method.
+pub const MAX_SOURCE_BYTES: usize = 65_536;
+
+/// What a send reads instead of the selector: no slot can have such a name.
+pub(super) const SEND: &str = "S__";
+
+/// Global names that a method may use.
+pub const GLOBALS: &[&str] = &[
+    "assert",
+    "bit32",
+    "error",
+    "exists",
+    "ipairs",
+    "log",
+    "math",
+    "next",
+    "now",
+    "pairs",
+    "pcall",
+    "print",
+    "rawequal",
+    "resend",
+    "resend_via",
+    "select",
+    "string",
+    "table",
+    "tonumber",
+    "tostring",
+    "type",
+    "unpack",
+    "utf8",
+    "world",
+    "xpcall",
+];
+
+/// The parser follows nesting by recursion: its thread has room for the deepest text that Luau accepts.
+const PARSER_STACK_BYTES: usize = 256 << 20;
+
+/// What a method's text says about itself.
+#[derive(Clone, Debug, Default)]
+pub struct MethodSyntax {
+    /// Parameters after `self`.
+    pub params: Vec<Name>,
+    /// Whether it takes any number of arguments more.
+    pub variadic: bool,
+    /// Names read as `self.name`.
+    pub reads: BTreeSet<String>,
+    /// Names written as `self.name = …`.
+    pub writes: BTreeSet<String>,
+    /// Selectors sent as `self:name(…)`.
+    pub sends: BTreeSet<String>,
+    /// Names that are neither local nor a parameter, with the line of each use.
+    pub globals: Vec<(String, u32)>,
+    /// The text that the VM runs: an expression that yields the function.
+    pub(super) code: String,
+}
+
+/// Why a text is no method, and in which of its lines.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("line {line}: {message}")]
+pub struct SyntaxFault {
+    /// Counts from 1.
+    pub line: u32,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl SyntaxFault {
+    fn new(line: usize, message: impl Into<String>) -> Self {
+        Self { line: u32::try_from(line).unwrap_or(u32::MAX), message: message.into() }
+    }
+}
+
+/// Reads the text of a method: `function(self, …) … end`.
+pub fn parse_method(source: &str) -> Result<MethodSyntax, SyntaxFault> {
+    if source.len() > MAX_SOURCE_BYTES {
+        let message = format!("the text has {} bytes; a method has at most {MAX_SOURCE_BYTES}", source.len());
+        return Err(SyntaxFault::new(1, message));
+    }
+    let text = format!("return {source}");
+    // Luau's own parser first: its messages are the language's, and it bounds the nesting.
+    if let Err(error) = mlua::chunk::Compiler::new().compile(&text) {
+        return Err(compiler_fault(&error.to_string()));
+    }
+    let parser = std::thread::Builder::new().name("method parser".into()).stack_size(PARSER_STACK_BYTES);
+    let reading = parser.spawn(move || read(&text));
+    match reading.map(std::thread::JoinHandle::join) {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(SyntaxFault::new(1, "the text is nested too deep to be read")),
+        Err(error) => Err(SyntaxFault::new(1, format!("there is no room to read the text: {error}"))),
+    }
+}
+
+/// `syntax error: [string "…"]:3: Expected …` without its head, with its line.
+fn compiler_fault(message: &str) -> SyntaxFault {
+    let message = message.lines().next().unwrap_or(message);
+    let mut rest = message;
+    while let Some(at) = rest.find(':') {
+        let tail = &rest[at + 1..];
+        let digits = tail.bytes().take_while(u8::is_ascii_digit).count();
+        if digits > 0 && tail[digits..].starts_with(": ") {
+            let line = tail[..digits].parse().unwrap_or(1);
+            return SyntaxFault { line, message: tail[digits + 2..].to_string() };
+        }
+        rest = tail;
+    }
+    SyntaxFault::new(1, message)
+}
+
+fn read(text: &str) -> Result<MethodSyntax, SyntaxFault> {
+    let parsed = full_moon::parse_fallible(text, LuaVersion::luau());
+    if let Some(error) = parsed.errors().first() {
+        return Err(SyntaxFault::new(error.range().0.line(), error.error_message()));
+    }
+    let ast = parsed.into_ast();
+    let function = only_function(ast.nodes())?;
+    let mut reader = Reader::default();
+    reader.signature(function.body())?;
+    reader.visit_ast(&ast);
+    let mut syntax = reader.syntax;
+    syntax.globals.retain(|(name, _)| name != "self");
+    let mut edits = reader.edits;
+    edits.sort_by_key(|edit| edit.0);
+    let mut code = String::with_capacity(text.len() + 64);
+    let mut at = 0;
+    for (place, inserted) in edits {
+        code.push_str(&text[at..place]);
+        code.push_str(&inserted);
+        at = place;
+    }
+    code.push_str(&text[at..]);
+    syntax.code = code;
+    Ok(syntax)
+}
+
+fn only_function(block: &ast::Block) -> Result<&ast::AnonymousFunction, SyntaxFault> {
+    let shape = || SyntaxFault::new(1, "a method is one function: `function(self, …) … end`");
+    if block.stmts().next().is_some() {
+        return Err(shape());
+    }
+    let Some(ast::LastStmt::Return(returned)) = block.last_stmt() else { return Err(shape()) };
+    let mut returns = returned.returns().iter();
+    match (returns.next(), returns.next()) {
+        (Some(Expression::Function(function)), None) => Ok(function),
+        _ => Err(shape()),
+    }
+}
+
+/// Walks the tree once, with the local names in reach.
+#[derive(Default)]
+struct Reader {
+    syntax: MethodSyntax,
+    edits: Vec<(usize, String)>,
+    scopes: Vec<Vec<String>>,
+    /// Blocks whose names stay in reach until the loop's condition was read.
+    repeats: Vec<usize>,
+    assigned: Vec<usize>,
+}
+
+impl Reader {
+    fn signature(&mut self, body: &ast::FunctionBody) -> Result<(), SyntaxFault> {
+        let line = |token: &TokenReference| token.token().start_position().line();
+        let mut first = true;
+        let mut seen = BTreeSet::new();
+        for parameter in body.parameters() {
+            match parameter {
+                Parameter::Name(token) => {
+                    let text = token.token().to_string();
+                    if first {
+                        if text != "self" {
+                            let message = format!("the first parameter of a method is `self`, not `{text}`");
+                            return Err(SyntaxFault::new(line(token), message));
+                        }
+                    } else {
+                        let name =
+                            Name::new(&text).map_err(|error: NameError| SyntaxFault::new(line(token), error.to_string()))?;
+                        if text == "self" || !seen.insert(text.clone()) {
+                            return Err(SyntaxFault::new(line(token), format!("the parameter `{text}` stands twice")));
+                        }
+                        self.syntax.params.push(name);
+                    }
+                }
+                Parameter::Ellipsis(token) => {
+                    if first {
+                        return Err(SyntaxFault::new(line(token), "the first parameter of a method is `self`"));
+                    }
+                    self.syntax.variadic = true;
+                }
+                _ => {}
+            }
+            first = false;
+        }
+        let (_, close) = body.parameters_parentheses().tokens();
+        if first {
+            return Err(SyntaxFault::new(line(close), "the first parameter of a method is `self`"));
+        }
+        if !self.syntax.variadic {
+            let place = close.token().start_position().bytes();
+            self.edits.push((place, ", E__".into()));
+            let check = " if E__ ~= nil then too_many__() end";
+            // A return type may follow the parenthesis: the check goes where the block begins.
+            let after = body.return_type().and_then(Node::end_position).map_or(place + 1, |end| end.bytes());
+            self.edits.push((after, check.into()));
+        }
+        Ok(())
+    }
+
+    fn declare(&mut self, token: &TokenReference) {
+        let name = token.token().to_string();
+        match self.scopes.last_mut() {
+            Some(scope) => scope.push(name),
+            None => self.scopes.push(vec![name]),
+        }
+    }
+
+    fn use_name(&mut self, token: &TokenReference) {
+        let name = token.token().to_string();
+        if !self.scopes.iter().flatten().any(|local| *local == name) {
+            let line = u32::try_from(token.token().start_position().line()).unwrap_or(u32::MAX);
+            self.syntax.globals.push((name, line));
+        }
+    }
+
+    fn suffixes<'a>(
+        &mut self,
+        prefix: &ast::Prefix,
+        mut suffixes: impl Iterator<Item = &'a ast::Suffix>,
+        write: bool,
+    ) {
+        let ast::Prefix::Name(token) = prefix else { return };
+        let name = token.token().to_string();
+        match suffixes.next() {
+            Some(ast::Suffix::Index(ast::Index::Dot { name: slot, .. })) if name == "self" => {
+                let slot = slot.token().to_string();
+                if write && suffixes.next().is_none() {
+                    self.syntax.writes.insert(slot);
+                } else {
+                    self.syntax.reads.insert(slot);
+                }
+            }
+            Some(ast::Suffix::Call(ast::Call::MethodCall(call))) if name == "self" => {
+                self.syntax.sends.insert(call.name().token().to_string());
+            }
+            Some(ast::Suffix::Call(ast::Call::AnonymousCall(args))) if name == "resend" || name == "resend_via" => {
+                if let ast::FunctionArgs::Parentheses { parentheses, arguments } = &**args {
+                    let (open, _) = parentheses.tokens();
+                    let text = if arguments.is_empty() { "self" } else { "self, " };
+                    self.edits.push((open.token().end_position().bytes(), text.into()));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Visitor for Reader {
+    fn visit_block(&mut self, _: &ast::Block) {
+        self.scopes.push(Vec::new());
+    }
+    fn visit_block_end(&mut self, _: &ast::Block) {
+        if self.repeats.last() != Some(&self.scopes.len()) {
+            self.scopes.pop();
+        }
+    }
+    fn visit_repeat(&mut self, _: &ast::Repeat) {
+        self.repeats.push(self.scopes.len() + 1);
+    }
+    fn visit_repeat_end(&mut self, _: &ast::Repeat) {
+        self.repeats.pop();
+        self.scopes.pop();
+    }
+    fn visit_function_body(&mut self, body: &ast::FunctionBody) {
+        self.scopes.push(Vec::new());
+        for parameter in body.parameters() {
+            if let Parameter::Name(token) = parameter {
+                self.declare(token);
+            }
+        }
+    }
+    fn visit_function_body_end(&mut self, _: &ast::FunctionBody) {
+        self.scopes.pop();
+    }
+    fn visit_numeric_for(&mut self, node: &ast::NumericFor) {
+        self.scopes.push(Vec::new());
+        self.declare(node.index_variable());
+    }
+    fn visit_numeric_for_end(&mut self, _: &ast::NumericFor) {
+        self.scopes.pop();
+    }
+    fn visit_generic_for(&mut self, node: &ast::GenericFor) {
+        self.scopes.push(Vec::new());
+        for name in node.names() {
+            self.declare(name);
+        }
+    }
+    fn visit_generic_for_end(&mut self, _: &ast::GenericFor) {
+        self.scopes.pop();
+    }
+    fn visit_local_assignment_end(&mut self, node: &ast::LocalAssignment) {
+        for name in node.names() {
+            self.declare(name);
+        }
+    }
+    fn visit_local_function(&mut self, node: &ast::LocalFunction) {
+        self.declare(node.name());
+    }
+    fn visit_function_name(&mut self, node: &ast::FunctionName) {
+        if let Some(first) = node.names().iter().next() {
+            self.use_name(first);
+        }
+    }
+    fn visit_assignment(&mut self, node: &ast::Assignment) {
+        for variable in node.variables() {
+            if let ast::Var::Expression(expression) = variable {
+                self.suffixes(expression.prefix(), expression.suffixes(), true);
+                if let Some(start) = expression.start_position() {
+                    self.assigned.push(start.bytes());
+                }
+            }
+        }
+    }
+    fn visit_compound_assignment(&mut self, node: &ast::CompoundAssignment) {
+        if let ast::Var::Expression(expression) = node.lhs() {
+            self.suffixes(expression.prefix(), expression.suffixes(), true);
+        }
+    }
+    fn visit_var(&mut self, node: &ast::Var) {
+        if let ast::Var::Name(token) = node {
+            self.use_name(token);
+        }
+    }
+    fn visit_var_expression(&mut self, node: &ast::VarExpression) {
+        let start = node.start_position().map(|position| position.bytes());
+        match start.and_then(|start| self.assigned.iter().position(|place| *place == start)) {
+            Some(index) => drop(self.assigned.swap_remove(index)),
+            None => self.suffixes(node.prefix(), node.suffixes(), false),
+        }
+    }
+    fn visit_function_call(&mut self, node: &ast::FunctionCall) {
+        self.suffixes(node.prefix(), node.suffixes(), false);
+    }
+    fn visit_prefix(&mut self, node: &ast::Prefix) {
+        if let ast::Prefix::Name(token) = node {
+            self.use_name(token);
+        }
+    }
+    fn visit_method_call(&mut self, node: &ast::MethodCall) {
+        self.edits.push((node.name().token().start_position().bytes(), SEND.into()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_tells_what_it_uses() {
+        let source = "function(self, dx, dy)\n  local t = {}\n  for i = 1, dx do t[i] = foo end\n  repeat local d = 1 \
+                      until d > 0\n  self.x = self.y + dy\n  self.x.z = 1\n  self:grow(t)\n  return math.abs(dx)\nend";
+        let syntax = parse_method(source).unwrap();
+        assert_eq!(syntax.params, [Name::new("dx").unwrap(), Name::new("dy").unwrap()]);
+        assert_eq!(syntax.reads.iter().collect::<Vec<_>>(), ["x", "y"]);
+        assert_eq!(syntax.writes.iter().collect::<Vec<_>>(), ["x"]);
+        assert_eq!(syntax.sends.iter().collect::<Vec<_>>(), ["grow"]);
+        assert_eq!(syntax.globals, [("foo".to_string(), 3), ("math".to_string(), 8)]);
+    }
+
+    #[test]
+    fn the_code_differs_from_the_text_only_within_lines() {
+        let source = "function(self, a)\n  resend(a)\n  return self:b():c(1)\nend";
+        let code = parse_method(source).unwrap().code;
+        assert_eq!(
+            code,
+            "return function(self, a, E__) if E__ ~= nil then too_many__() end\n  resend(self, a)\n  \
+             return self:S__b():S__c(1)\nend"
+        );
+    }
+
+    #[test]
+    fn what_is_no_method_is_refused_with_its_line() {
+        let line = |source: &str| parse_method(source).unwrap_err().line;
+        assert_eq!(line("function(self)\n  x = = 1\nend"), 2);
+        assert_eq!(line("5"), 1);
+        assert_eq!(line("function() end"), 1);
+        assert_eq!(line("function(me) end"), 1);
+        assert_eq!(line("function(self, a, a) end"), 1);
+        assert_eq!(line("function(self) end, 2"), 1);
+        assert_eq!(line(&format!("function(self) return '{}' end", "x".repeat(MAX_SOURCE_BYTES))), 1);
+    }
+
+    #[test]
+    fn deep_nesting_is_an_answer() {
+        for depth in [150, 900, 20_000] {
+            let source = format!("function(self) return {}1{} end", "(".repeat(depth), ")".repeat(depth));
+            let _ = parse_method(&source);
+            let _ = parse_method(&format!("function(self) return {}1 end", "not ".repeat(depth.min(15_000))));
+            let _ = parse_method(&format!("function(self) return {}'' end", "''..".repeat(depth.min(15_000))));
+        }
+    }
+}

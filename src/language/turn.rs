@@ -1,0 +1,355 @@
+//! One turn: a message is delivered in a draft, and all of it counts or nothing.
+
+use super::callbacks::bound_in;
+use super::crossing::{Raised, raise};
+use super::native::{self, Args};
+use super::send::{gone, not_a_method};
+use super::values::from_lua;
+use super::vm::Vm;
+use crate::object::{
+    Draft, Envelope, Fault, FaultKind, MethodVersion, Name, ObjectId, Objects, Outcome, Slot, SlotContent, Target,
+    Value, lookup,
+};
+use mlua::{MultiValue, Value as LuaValue};
+use std::cell::RefCell;
+use uuid::Uuid;
+
+/// Most changes of one turn.
+const MAX_CHANGES: usize = 10_000;
+/// Most bytes that one turn may write to the transcript.
+const MAX_LOG_BYTES: usize = 16_384;
+/// Lines of a fault's trace.
+const MAX_TRACE: usize = 16;
+
+/// A message and its place in the order of all messages.
+pub struct TurnRequest<'a> {
+    /// The world's id: new objects' ids derive from it.
+    pub world_id: Uuid,
+    /// The message's number: random numbers are seeded by it.
+    pub sequence: u64,
+    /// The message.
+    pub envelope: &'a Envelope,
+}
+
+/// A method that somebody wrote, already judged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Authored {
+    /// Who: `composer`, later a model's name.
+    pub author: String,
+    /// Selector, given or found.
+    pub selector: Name,
+    /// Parameters after `self`.
+    pub params: Vec<Name>,
+    /// Luau.
+    pub source: String,
+    /// What it does, for the slot's documentation.
+    pub doc: String,
+    /// How the instruction was understood: one sentence.
+    pub paraphrase: String,
+    /// What it promises: sentences.
+    pub contract: Vec<String>,
+    /// What each gate found: one line a gate.
+    pub verdicts: Vec<String>,
+}
+
+/// What the gates say about a text written by hand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Passed {
+    /// Parameters after `self`.
+    pub params: Vec<Name>,
+    /// What each gate found: one line a gate.
+    pub verdicts: Vec<String>,
+}
+
+/// What a turn needs from rooms that the language doesn't know. Both are pure functions of their arguments.
+pub trait Services {
+    /// Writes a method from plain words, and judges it.
+    fn author(
+        &mut self,
+        objects: &dyn Objects,
+        target: ObjectId,
+        instructions: &str,
+        selector: Option<&Name>,
+    ) -> Result<Authored, Fault>;
+
+    /// Judges a method's text.
+    fn judge(
+        &mut self,
+        objects: &dyn Objects,
+        target: ObjectId,
+        selector: &Name,
+        source: &str,
+    ) -> Result<Passed, Fault>;
+}
+
+/// For turns that may not change methods: rehearsals, tests.
+pub struct NoServices;
+
+impl Services for NoServices {
+    fn author(&mut self, _: &dyn Objects, _: ObjectId, _: &str, _: Option<&Name>) -> Result<Authored, Fault> {
+        Err(Fault::new(FaultKind::Refused, "no method can be written in a rehearsal"))
+    }
+
+    fn judge(&mut self, _: &dyn Objects, _: ObjectId, _: &Name, _: &str) -> Result<Passed, Fault> {
+        Err(Fault::new(FaultKind::Refused, "no method can be accepted in a rehearsal"))
+    }
+}
+
+/// The turn that runs.
+pub(super) struct Active<'a> {
+    pub(super) draft: Draft<'a>,
+    pub(super) services: &'a mut dyn Services,
+    pub(super) sequence: u64,
+    pub(super) issued_at: u64,
+    /// The bound that was reached first, as the VM told it.
+    pub(super) bound: Option<String>,
+    /// Objects whose `does_not_understand` is answering, with what they were sent.
+    pub(super) unanswered: Vec<(ObjectId, String)>,
+    world_id: Uuid,
+    message_id: Uuid,
+    made: u32,
+    random: u64,
+    logs: Vec<String>,
+    logged_bytes: usize,
+}
+
+impl Active<'_> {
+    /// The id of the next new object.
+    pub(super) fn next_id(&mut self) -> ObjectId {
+        self.made += 1;
+        ObjectId::derived(self.world_id, self.message_id, self.made)
+    }
+
+    /// A number in [0, 1): SplitMix64 (Steele and others, 2014), seeded by the sequence number.
+    pub(super) fn random(&mut self) -> f64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// A line for the transcript.
+    pub(super) fn log(&mut self, line: String) -> Result<(), Fault> {
+        self.logged_bytes += line.len() + 1;
+        if self.logged_bytes > MAX_LOG_BYTES {
+            let message = format!("a turn writes at most {MAX_LOG_BYTES} bytes to the transcript");
+            return Err(Fault::new(FaultKind::Bound, message));
+        }
+        self.logs.push(line);
+        Ok(())
+    }
+
+    /// Writes a value into an own slot; its documentation stays.
+    pub(super) fn put_value(&mut self, id: ObjectId, name: Name, value: Value) -> Result<(), Fault> {
+        if self.draft.changes().len() >= MAX_CHANGES {
+            return Err(Fault::new(FaultKind::Bound, format!("a turn makes at most {MAX_CHANGES} changes")));
+        }
+        let doc = self
+            .draft
+            .object(id)
+            .and_then(|object| object.slots.get(&name))
+            .filter(|slot| slot.as_value().is_some())
+            .map(|slot| slot.doc.clone());
+        let slot = Slot { content: SlotContent::Value(value), doc: doc.unwrap_or_default() };
+        if self.draft.set_slot(id, name, Some(slot)) { Ok(()) } else { Err(gone(&self.draft.title(id))) }
+    }
+}
+
+impl Vm {
+    /// Delivers a message to `base`, which stays as it is: the outcome holds the changes.
+    pub fn turn(&mut self, base: &dyn Objects, request: &TurnRequest<'_>, services: &mut dyn Services) -> Outcome {
+        let active = RefCell::new(Active {
+            draft: Draft::on(base),
+            services,
+            sequence: request.sequence,
+            issued_at: request.envelope.issued_at,
+            bound: None,
+            unanswered: Vec::new(),
+            world_id: request.world_id,
+            message_id: request.envelope.message_id,
+            made: 0,
+            random: request.sequence,
+            logs: Vec::new(),
+            logged_bytes: 0,
+        });
+        let result = self.refuel().and_then(|()| {
+            self.shared.stage.play(&active, || {
+                let value = self.deliver(&active, request.envelope)?;
+                self.shared.flush()?;
+                Ok(value)
+            })
+        });
+        let active = active.into_inner();
+        let fault = match result {
+            Ok(value) if self.shared.fuel.left() >= 0 => {
+                if self.shared.close_opened().is_ok() {
+                    let Active { draft, logs, .. } = active;
+                    return Outcome::Completed { result: value, changes: draft.into_changes(), logs };
+                }
+                Fault::new(FaultKind::Internal, "the VM could not be brought back in order")
+            }
+            Ok(_) => Fault::new(FaultKind::Bound, String::new()),
+            Err(error) => fault_of(&error),
+        };
+        let no_fuel = self.shared.fuel.left() < 0;
+        let touched: Vec<ObjectId> = active.draft.changes().iter().map(crate::object::Change::id).collect();
+        self.take_back(&touched);
+        Outcome::Failed(bounded(fault, active.bound, no_fuel))
+    }
+
+    fn deliver(&self, active: &RefCell<Active<'_>>, envelope: &Envelope) -> mlua::Result<Value> {
+        let selector = envelope.selector.as_str();
+        let (id, args) = {
+            let mut active = active.borrow_mut();
+            let mut args = Args::default();
+            for argument in &envelope.args {
+                let value = argument.value.resolve(&active.draft);
+                let value = value.map_err(|name| raise(native::unknown_object(&active.draft, &name)))?;
+                match &argument.name {
+                    Some(name) => args.named.push((name.clone(), value)),
+                    None => args.positional.push(value),
+                }
+            }
+            let id = match &envelope.target {
+                Target::Id(id) => *id,
+                Target::Name(name) => match (active.draft.named(name), selector.strip_prefix("create_")) {
+                    (Some(id), _) => id,
+                    (None, Some(prototype)) if !prototype.is_empty() => {
+                        return native::create(&mut active, prototype, name, args).map_err(raise);
+                    }
+                    (None, _) => return Err(raise(native::unknown_object(&active.draft, name))),
+                },
+            };
+            if active.draft.object(id).is_none() {
+                return Err(raise(gone(&active.draft.title(id))));
+            }
+            (id, args)
+        };
+        let answer = self.send(active, id, selector, args)?;
+        from_lua(&answer, &self.shared.proxies).map_err(raise)
+    }
+
+    fn send(&self, active: &RefCell<Active<'_>>, id: ObjectId, selector: &str, args: Args) -> mlua::Result<LuaValue> {
+        if native::is_reserved(selector) {
+            return self.shared.call_native(&self.lua, id, selector, args);
+        }
+        enum Found {
+            Method(ObjectId, MethodVersion),
+            Value(Value),
+            Nothing,
+        }
+        let found = {
+            let active = active.borrow();
+            match lookup(&active.draft, id, selector).map(|found| (found.holder, &found.slot.content)) {
+                Some((holder, SlotContent::Method(method))) => Found::Method(holder, method.clone()),
+                Some((_, SlotContent::Value(_))) if !(args.positional.is_empty() && args.named.is_empty()) => {
+                    return Err(raise(not_a_method(&active.draft, id, selector)));
+                }
+                Some((_, SlotContent::Value(value))) => Found::Value(value.clone()),
+                None => Found::Nothing,
+            }
+        };
+        match found {
+            Found::Value(value) => self.to_lua(&value),
+            Found::Method(holder, method) => {
+                let values = in_order(selector, &method, args).map_err(raise)?;
+                let function = self.shared.compile(&self.lua, holder, selector, &method.source)?;
+                let mut all = MultiValue::with_capacity(values.len() + 1);
+                for value in values.iter().rev() {
+                    all.push_front(self.to_lua(value)?);
+                }
+                all.push_front(LuaValue::Table(self.shared.proxies.proxy(id)?));
+                function.call(all)
+            }
+            Found::Nothing if native::native_spec(selector).is_some() => {
+                self.shared.call_native(&self.lua, id, selector, args)
+            }
+            Found::Nothing => {
+                if let Some((name, _)) = args.named.first()
+                    && lookup(&active.borrow().draft, id, "does_not_understand").is_some()
+                {
+                    let message = format!("nothing says what `{name}` is: does_not_understand takes arguments by place");
+                    return Err(raise(Fault::new(FaultKind::BadArgument, message)));
+                }
+                let positional = args.positional.iter().map(|value| self.to_lua(value));
+                let positional = positional.collect::<mlua::Result<MultiValue>>()?;
+                self.shared.does_not_understand(&self.lua, id, selector, positional)
+            }
+        }
+    }
+}
+
+/// Arguments in the order of the method's parameters; a missing one is nil.
+fn in_order(selector: &str, method: &MethodVersion, args: Args) -> Result<Vec<Value>, Fault> {
+    // Only a method that takes any number of arguments has `...` in its parameters' parentheses.
+    let head = method.source.split(')').next().unwrap_or_default();
+    if args.positional.len() > method.params.len() && !head.contains("...") {
+        return Err(native::too_many(selector, &method.params));
+    }
+    let mut values = args.positional;
+    for (name, value) in args.named {
+        let Some(place) = method.params.iter().position(|param| *param == name) else {
+            return Err(native::unknown_parameter(selector, &name, &method.params));
+        };
+        if place < values.len() && values[place] != Value::Nil {
+            let message = format!("{selector} got `{name}` twice");
+            return Err(Fault::new(FaultKind::BadArgument, message));
+        }
+        if values.len() <= place {
+            values.resize(place + 1, Value::Nil);
+        }
+        values[place] = value;
+    }
+    Ok(values)
+}
+
+/// A bound that was reached counts more than what the method made of it.
+fn bounded(mut fault: Fault, first: Option<String>, no_fuel: bool) -> Fault {
+    let told = first.as_deref().and_then(bound_in).or_else(|| bound_in(&fault.message));
+    let told = told.or_else(|| if no_fuel { bound_in(super::fuel::OUT_OF_FUEL) } else { None });
+    if let Some(told) = told {
+        fault.kind = FaultKind::Bound;
+        fault.message = format!("{told}; nothing was changed");
+    }
+    fault
+}
+
+/// A fault in words from an error of the VM.
+pub(super) fn fault_of(error: &mlua::Error) -> Fault {
+    if let mlua::Error::CallbackError { traceback, cause } = error {
+        let mut fault = fault_of(cause);
+        if fault.trace.is_empty() {
+            fault.trace = trace_in(traceback);
+        }
+        return fault;
+    }
+    if let Some(Raised(fault)) = error.downcast_ref::<Raised>() {
+        return fault.clone();
+    }
+    let text = match error {
+        mlua::Error::RuntimeError(text) | mlua::Error::MemoryError(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let headline = text.lines().next().unwrap_or_default().replace(super::syntax::SEND, "");
+    let mut message = headline;
+    if message.contains("attempt to call missing method") {
+        message.push_str("; a plain table has no messages: write t.name(t, …)");
+    }
+    Fault { kind: FaultKind::Error, message, suggestions: Vec::new(), trace: trace_in(&text) }
+}
+
+/// `point.move_by:3` lines of a traceback, innermost first.
+fn trace_in(text: &str) -> Vec<String> {
+    let place = |line: &str| {
+        let line = line.trim();
+        let (name, rest) = line.split_once(':')?;
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        let named = name.contains('.') && !name.contains(' ') && !name.starts_with('[');
+        (named && !digits.is_empty()).then(|| format!("{name}:{digits}"))
+    };
+    let mut lines: Vec<String> = text.lines().filter_map(place).collect();
+    lines.dedup();
+    lines.truncate(MAX_TRACE);
+    lines
+}

@@ -1,0 +1,152 @@
+//! The VM: one Luau state, shut off from everything that a method may not reach.
+//!
+//! Nothing lives only in it: what it caches comes from the components, and can be dropped at any time.
+
+use super::callbacks::{connect, connect_globals, connect_natives};
+use super::crossing::Shared;
+use super::fuel::Fuel;
+use super::values::to_lua;
+use crate::object::{ObjectId, Value};
+use mlua::chunk::ChunkMode;
+use mlua::{Lua, LuaOptions, StdLib, Table, Value as LuaValue};
+use std::rc::Rc;
+use thiserror::Error;
+
+/// Names of Luau's base library that methods don't get: they reach outside a turn or past a proxy.
+const REMOVED: [&str; 14] = [
+    "loadstring",
+    "require",
+    "getfenv",
+    "setfenv",
+    "newproxy",
+    "collectgarbage",
+    "gcinfo",
+    "rawset",
+    "rawget",
+    "rawlen",
+    "setmetatable",
+    "getmetatable",
+    "typeof",
+    "_VERSION",
+];
+
+/// Bounds of one turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Safepoints: loop turns, calls, returns, pattern steps.
+    pub fuel: i64,
+    /// Bytes that a turn may have beyond what the VM holds at its start.
+    pub memory_bytes: usize,
+}
+
+impl Default for Limits {
+    /// About ten milliseconds of running, and 64 MiB.
+    fn default() -> Self {
+        Self { fuel: 1_000_000, memory_bytes: 64 << 20 }
+    }
+}
+
+/// The VM could not be made.
+#[derive(Debug, Error)]
+#[error("the language could not be started: {0}")]
+pub struct VmError(String);
+
+impl From<mlua::Error> for VmError {
+    fn from(error: mlua::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// One Luau state with the world's proxies.
+pub struct Vm {
+    // Dropped in this order: the tank must outlive the state that counts in it.
+    pub(super) shared: Rc<Shared>,
+    pub(super) lua: Lua,
+    _fuel: Rc<Fuel>,
+    limits: Limits,
+}
+
+impl Vm {
+    /// A VM that has met no object yet.
+    pub fn new(limits: Limits) -> Result<Self, VmError> {
+        let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::UTF8 | StdLib::BIT;
+        let lua = Lua::new_with(libraries, LuaOptions::default())?;
+        let fuel = Rc::new(Fuel::fit(&lua)?);
+        fuel.set(i64::MAX);
+        let globals = lua.globals();
+
+        let (cross, ids) = (lua.create_table()?, lua.create_table()?);
+        let prelude: Table = lua
+            .load(include_str!("prelude.luau"))
+            .set_name("=prelude")
+            .set_mode(ChunkMode::Text)
+            .call((&cross, &ids, super::syntax::SEND))?;
+        let shared = Rc::new(Shared::new(&prelude, ids, fuel.clone())?);
+        connect(&lua, &cross, &shared)?;
+        connect_natives(&lua, &shared)?;
+        for name in ["pcall", "xpcall", "tostring"] {
+            globals.set(name, prelude.get::<LuaValue>(name)?)?;
+        }
+        connect_globals(&lua, &shared)?;
+        for name in REMOVED {
+            globals.raw_remove(name)?;
+        }
+        answer_sends_of_text(&lua)?;
+        lua.sandbox(true)?;
+        Ok(Self { shared, lua, _fuel: fuel, limits })
+    }
+
+    /// Fills the tank and the allowance for one turn.
+    pub(super) fn refuel(&self) -> mlua::Result<()> {
+        self.lua.set_memory_limit(self.lua.used_memory() + self.limits.memory_bytes)?;
+        self.shared.fuel.set(self.limits.fuel);
+        Ok(())
+    }
+
+    /// Brings the caches back to the world as it was before a failed turn.
+    pub(super) fn take_back(&self, touched: &[ObjectId]) {
+        self.shared.fuel.set(i64::MAX);
+        let _ = self.lua.set_memory_limit(0);
+        let restored = self.shared.drop_writes().and_then(|()| self.shared.close_opened()).and_then(|()| {
+            touched.iter().try_for_each(|id| self.shared.forget(*id, None))
+        });
+        if restored.is_err() {
+            let _ = self.shared.forget_all();
+        }
+        let _ = self.lua.gc_collect();
+    }
+
+    /// Forgets every object: for a VM that next sees another world.
+    pub fn forget_all(&mut self) {
+        self.shared.fuel.set(i64::MAX);
+        let _ = self.shared.forget_all();
+        self.shared.compiled.borrow_mut().clear();
+    }
+
+    /// Bytes that the VM holds.
+    pub fn used_bytes(&self) -> usize {
+        self.lua.used_memory()
+    }
+
+    pub(super) fn to_lua(&self, value: &Value) -> mlua::Result<LuaValue> {
+        to_lua(value, &self.lua, &self.shared.proxies)
+    }
+}
+
+/// `("x"):upper()` reads `S__upper`: text answers its functions under those names too.
+fn answer_sends_of_text(lua: &Lua) -> mlua::Result<()> {
+    let string: Table = lua.globals().get("string")?;
+    let answers = lua.create_table()?;
+    for pair in string.pairs::<String, LuaValue>() {
+        let (name, function) = pair?;
+        answers.set(format!("{}{name}", super::syntax::SEND), &function)?;
+        answers.set(name, function)?;
+    }
+    answers.set_readonly(true);
+    let meta = lua.create_table()?;
+    meta.set("__index", answers)?;
+    meta.set("__metatable", "text")?;
+    meta.set_readonly(true);
+    lua.set_type_metatable::<mlua::LuaString>(Some(meta));
+    Ok(())
+}
