@@ -42,11 +42,10 @@ pub(super) fn connect(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> mlua::Re
     cross.set("title", title)?;
 
     let s = shared.clone();
-    let resend = lua.create_function(
-        move |lua, (holder, selector, me, args): (LuaString, String, Table, MultiValue)| {
+    let resend =
+        lua.create_function(move |lua, (holder, selector, me, args): (LuaString, String, Table, MultiValue)| {
             s.resend(lua, Resend { holder: id(&holder)?, selector, via: None }, me, args)
-        },
-    )?;
+        })?;
     cross.set("resend", resend)?;
 
     let s = shared.clone();
@@ -67,7 +66,9 @@ pub(super) fn connect(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> mlua::Re
     let unanswered =
         lua.create_function(move |lua, (me, selector, args): (LuaValue, String, MultiValue)| match me {
             LuaValue::Table(me) => s.does_not_understand(lua, s.id_in(&me)?, &selector, args),
-            other => Err(bad_argument(format!("a message needs an object to go to, and this is a {}", other.type_name()))),
+            other => {
+                Err(bad_argument(format!("a message needs an object to go to, and this is a {}", other.type_name())))
+            }
         })?;
     cross.set("does_not_understand", unanswered)?;
 

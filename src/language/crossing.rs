@@ -171,7 +171,8 @@ impl Shared {
 
     /// The object behind a proxy.
     pub(super) fn id_in(&self, table: &Table) -> mlua::Result<ObjectId> {
-        let no_object = || Fault::new(FaultKind::BadArgument, "a message needs an object to go to, and this is a table");
+        let no_object =
+            || Fault::new(FaultKind::BadArgument, "a message needs an object to go to, and this is a table");
         self.proxies.id_of(table).ok_or_else(|| raise(no_object()))
     }
 

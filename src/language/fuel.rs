@@ -21,14 +21,13 @@ impl Fuel {
     /// Fits a tank, empty at first, to a VM.
     pub(super) fn fit(lua: &Lua) -> mlua::Result<Self> {
         let left = Box::into_raw(Box::new(0_i64));
-        // SAFETY: the callbacks of a live state may be set at any time; `userdata` belongs to the host and mlua
-        // leaves it alone; `left` stays valid until `drop`, which takes the hook out of use first (the owner
-        // drops the VM before the tank).
+        // SAFETY: the hook of a live state may be set at any time. The counter hangs on the main thread's data,
+        // which mlua leaves alone; the `userdata` of the callbacks is mlua's own. `left` stays valid until `drop`
+        // (the owner drops the VM before the tank).
         unsafe {
             lua.exec_raw::<()>((), |state| {
-                let callbacks = ffi::lua_callbacks(state);
-                (*callbacks).userdata = left.cast();
-                (*callbacks).interrupt = Some(burn);
+                ffi::lua_setthreaddata(ffi::lua_mainthread(state), left.cast());
+                (*ffi::lua_callbacks(state)).interrupt = Some(burn);
             })?;
         }
         Ok(Self { left })
@@ -59,9 +58,9 @@ unsafe extern "C-unwind" fn burn(state: *mut ffi::lua_State, gc: c_int) {
     if gc >= 0 {
         return; // a safepoint of the garbage collector: when it comes depends on memory, so it isn't counted
     }
-    // SAFETY: called by the VM with its own state; `userdata` was set by `fit` before the hook was.
+    // SAFETY: called by the VM with its own state, whose main thread got the counter before the hook was set.
     unsafe {
-        let left = (*ffi::lua_callbacks(state)).userdata.cast::<i64>();
+        let left = ffi::lua_getthreaddata(ffi::lua_mainthread(state)).cast::<i64>();
         *left -= 1;
         if *left < 0 {
             ffi::luaL_error(state, c"out of fuel".as_ptr());

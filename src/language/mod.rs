@@ -3,14 +3,16 @@
 //! A turn reads a world through `object::Objects` and answers an `Outcome`; it never writes the world
 //! itself. Nothing here knows Bevy, the disk or a screen.
 
-pub mod console;
 mod callbacks;
+pub mod console;
 mod crossing;
 mod fuel;
 mod native;
 mod object_file;
 mod send;
 mod syntax;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod values;
 mod vm;

@@ -79,7 +79,10 @@ fn object(root: Part) -> Read<Object> {
     match format.literal {
         Literal::Number(number) if number == FORMAT => {}
         Literal::Number(number) => {
-            return Err((format.line, format!("format {number} is not known here; this program reads format {FORMAT}")));
+            return Err((
+                format.line,
+                format!("format {number} is not known here; this program reads format {FORMAT}"),
+            ));
         }
         _ => return Err((format.line, "`format` is a number".into())),
     }
@@ -112,8 +115,10 @@ fn object(root: Part) -> Read<Object> {
 
 fn slot(node: Part) -> Read<Slot> {
     let line = node.line;
-    let is_wrapper = |name: &str| matches!(&node.literal, Literal::Table(entries) if entries.iter().any(
-        |(key, _)| matches!(key, Some(MapKey::Text(text)) if text == name)));
+    let is_wrapper = |name: &str| {
+        matches!(&node.literal, Literal::Table(entries) if entries.iter().any(
+        |(key, _)| matches!(key, Some(MapKey::Text(text)) if text == name)))
+    };
     if !is_wrapper("value") && !is_wrapper("method") {
         return Ok(Slot::value(value(node)?));
     }
@@ -192,9 +197,7 @@ fn literal(expression: &Expression) -> Read<Part> {
             for field in table.fields() {
                 entries.push(match field {
                     Field::NoKey(value) => (None, literal(value)?),
-                    Field::NameKey { key, value, .. } => {
-                        (Some(MapKey::Text(key.token().to_string())), literal(value)?)
-                    }
+                    Field::NameKey { key, value, .. } => (Some(MapKey::Text(key.token().to_string())), literal(value)?),
                     Field::ExpressionKey { key, value, .. } => {
                         let key = match literal(key)?.literal {
                             Literal::Text(text) => MapKey::Text(text),

@@ -157,12 +157,13 @@ impl Shared {
             let answering = active.unanswered.iter().find(|(object, _)| *object == id);
             if let Some((_, first)) = answering {
                 let title = active.draft.title(id);
-                let message =
-                    format!("{title} does not understand `{selector}`, sent while its {HANDLER} was answering `{first}`");
+                let message = format!(
+                    "{title} does not understand `{selector}`, sent while its {HANDLER} was answering `{first}`"
+                );
                 return Err(Fault::new(FaultKind::DoesNotUnderstand, message));
             }
             let method = lookup(&active.draft, id, HANDLER)
-                .and_then(|found| Some((found.holder, found.slot.as_method()?.source.clone())));
+                .and_then(|found| Some((found.holder, found.slot.as_method()?.clone())));
             match method {
                 Some(method) => {
                     active.unanswered.push((id, selector.to_string()));
@@ -171,10 +172,15 @@ impl Shared {
                 None => Err(not_understood(&active.draft, id, selector)),
             }
         })?;
-        let (holder, source) = handler.map_err(raise)?;
-        let function = self.compile(lua, holder, HANDLER, &source)?;
-        let list = lua.create_sequence_from(args)?;
-        let answer = function.call((self.proxies.proxy(id)?, selector, list));
+        let (holder, method) = handler.map_err(raise)?;
+        let function = self.compile(lua, holder, HANDLER, &method.source)?;
+        let me = self.proxies.proxy(id)?;
+        // A handler takes of selector and arguments what it has parameters for.
+        let answer = match method.params.len() {
+            0 => function.call(me),
+            1 => function.call((me, selector)),
+            _ => function.call((me, selector, lua.create_sequence_from(args)?)),
+        };
         self.with(|active| active.unanswered.pop())?;
         answer
     }

@@ -107,20 +107,14 @@ pub fn parse_method(source: &str) -> Result<MethodSyntax, SyntaxFault> {
     }
 }
 
-/// `syntax error: [string "…"]:3: Expected …` without its head, with its line.
+/// `syntax error: 3: Expected …` without its head, with its line.
 fn compiler_fault(message: &str) -> SyntaxFault {
     let message = message.lines().next().unwrap_or(message);
-    let mut rest = message;
-    while let Some(at) = rest.find(':') {
-        let tail = &rest[at + 1..];
-        let digits = tail.bytes().take_while(u8::is_ascii_digit).count();
-        if digits > 0 && tail[digits..].starts_with(": ") {
-            let line = tail[..digits].parse().unwrap_or(1);
-            return SyntaxFault { line, message: tail[digits + 2..].to_string() };
-        }
-        rest = tail;
+    let text = message.rsplit_once("syntax error: ").map_or(message, |(_, text)| text);
+    match text.trim_start_matches(':').split_once(": ").map(|(line, told)| (line.parse(), told)) {
+        Some((Ok(line), told)) => SyntaxFault { line, message: told.to_string() },
+        _ => SyntaxFault::new(1, text),
     }
-    SyntaxFault::new(1, message)
 }
 
 fn read(text: &str) -> Result<MethodSyntax, SyntaxFault> {
@@ -188,8 +182,8 @@ impl Reader {
                             return Err(SyntaxFault::new(line(token), message));
                         }
                     } else {
-                        let name =
-                            Name::new(&text).map_err(|error: NameError| SyntaxFault::new(line(token), error.to_string()))?;
+                        let name = Name::new(&text)
+                            .map_err(|error: NameError| SyntaxFault::new(line(token), error.to_string()))?;
                         if text == "self" || !seen.insert(text.clone()) {
                             return Err(SyntaxFault::new(line(token), format!("the parameter `{text}` stands twice")));
                         }
@@ -237,12 +231,7 @@ impl Reader {
         }
     }
 
-    fn suffixes<'a>(
-        &mut self,
-        prefix: &ast::Prefix,
-        mut suffixes: impl Iterator<Item = &'a ast::Suffix>,
-        write: bool,
-    ) {
+    fn suffixes<'a>(&mut self, prefix: &ast::Prefix, mut suffixes: impl Iterator<Item = &'a ast::Suffix>, write: bool) {
         let ast::Prefix::Name(token) = prefix else { return };
         let name = token.token().to_string();
         match suffixes.next() {

@@ -269,7 +269,8 @@ impl Vm {
                 if let Some((name, _)) = args.named.first()
                     && lookup(&active.borrow().draft, id, "does_not_understand").is_some()
                 {
-                    let message = format!("nothing says what `{name}` is: does_not_understand takes arguments by place");
+                    let message =
+                        format!("nothing says what `{name}` is: does_not_understand takes arguments by place");
                     return Err(raise(Fault::new(FaultKind::BadArgument, message)));
                 }
                 let positional = args.positional.iter().map(|value| self.to_lua(value));

@@ -29,7 +29,9 @@ fn convert(value: &LuaValue, proxies: &Proxies, depth: usize, budget: &mut usize
             Some(id) => Value::Object(id),
             None => container(table, proxies, depth, budget)?,
         },
-        LuaValue::Function(_) => return Err(refused("a function can't be stored or passed; give it a name as a method")),
+        LuaValue::Function(_) => {
+            return Err(refused("a function can't be stored or passed; give it a name as a method"));
+        }
         other => return Err(refused(format!("a {} can't be stored or passed", other.type_name()))),
     })
 }
@@ -41,7 +43,9 @@ fn text_of(text: &mlua::LuaString) -> Result<String, Fault> {
 
 fn container(table: &Table, proxies: &Proxies, depth: usize, budget: &mut usize) -> Result<Value, Fault> {
     if depth >= MAX_DEPTH {
-        return Err(refused(format!("lists and maps may be nested {MAX_DEPTH} deep; this one is deeper, or holds itself")));
+        return Err(refused(format!(
+            "lists and maps may be nested {MAX_DEPTH} deep; this one is deeper, or holds itself"
+        )));
     }
     let length = table.raw_len();
     let mut items = Vec::new();

@@ -93,6 +93,8 @@ impl Vm {
         }
         answer_sends_of_text(&lua)?;
         lua.sandbox(true)?;
+        // The sandbox lets a thread make globals of its own, which would outlive the turn.
+        lua.globals().set_readonly(true);
         Ok(Self { shared, lua, _fuel: fuel, limits })
     }
 
@@ -107,9 +109,11 @@ impl Vm {
     pub(super) fn take_back(&self, touched: &[ObjectId]) {
         self.shared.fuel.set(i64::MAX);
         let _ = self.lua.set_memory_limit(0);
-        let restored = self.shared.drop_writes().and_then(|()| self.shared.close_opened()).and_then(|()| {
-            touched.iter().try_for_each(|id| self.shared.forget(*id, None))
-        });
+        let restored = self
+            .shared
+            .drop_writes()
+            .and_then(|()| self.shared.close_opened())
+            .and_then(|()| touched.iter().try_for_each(|id| self.shared.forget(*id, None)));
         if restored.is_err() {
             let _ = self.shared.forget_all();
         }

@@ -65,7 +65,9 @@ pub fn help_text(selector: Option<&str>) -> String {
                 let names = NATIVES.iter().map(|spec| spec.selector);
                 let near = crate::object::nearest(selector, names);
                 let near = if near.is_empty() { String::new() } else { format!("; nearest: {}", near.join(", ")) };
-                format!("`{selector}` is no message that every object answers{near}. `describe OBJECT` shows an object's own")
+                format!(
+                    "`{selector}` is no message that every object answers{near}. `describe OBJECT` shows an object's own"
+                )
             }
         };
     }
@@ -135,7 +137,9 @@ pub fn change_lines(changes: &[Change], objects: &dyn Objects) -> Vec<String> {
     let line = |change: &Change| {
         let title = objects.title(change.id());
         match change {
-            Change::Create(object) => Some(format!("{} is new, a child of {}", object.title(), parents(&object.parents))),
+            Change::Create(object) => {
+                Some(format!("{} is new, a child of {}", object.title(), parents(&object.parents)))
+            }
             Change::Delete(object) => Some(format!("{} is deleted", object.title())),
             Change::SetSlot { slot, before, after, .. } => {
                 let before = before.as_ref().map(|slot| slot_text(slot, objects));
@@ -148,7 +152,8 @@ pub fn change_lines(changes: &[Change], objects: &dyn Objects) -> Vec<String> {
             }
             Change::AddVersion { .. } | Change::RemoveVersion { .. } => None,
             Change::Rename { before, after, .. } => {
-                let name = |name: &Option<crate::object::Name>| name.as_ref().map_or("unnamed".into(), ToString::to_string);
+                let name =
+                    |name: &Option<crate::object::Name>| name.as_ref().map_or("unnamed".into(), ToString::to_string);
                 Some(format!("{} is called {} now", name(before), name(after)))
             }
             Change::SetParents { after, .. } => Some(format!("{title} delegates to {}", parents(after))),

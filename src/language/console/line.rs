@@ -68,7 +68,9 @@ pub fn parse_line(text: &str) -> Result<ConsoleLine, Fault> {
     }
     let selector = name(first, "selector")?;
     if rest.is_empty() {
-        let message = format!("`{first}` needs an object to go to, as in: {first} point. `objects` lists them, `help` tells more");
+        let message = format!(
+            "`{first}` needs an object to go to, as in: {first} point. `objects` lists them, `help` tells more"
+        );
         return Err(syntax(&message));
     }
     let target = reader.target()?;
@@ -168,7 +170,8 @@ impl<'a> Reader<'a> {
         self.take('@');
         let word = self.word();
         if word.contains('=') {
-            let message = format!("the second word is the object that the message goes to, and `{word}` is an argument");
+            let message =
+                format!("the second word is the object that the message goes to, and `{word}` is an argument");
             return Err(syntax(&message));
         }
         Ok(Target::Name(word.to_string()))
@@ -218,7 +221,11 @@ impl<'a> Reader<'a> {
             return Ok(Value::Object(ObjectId(id)).into());
         }
         let word = self.until(|c| !(c.is_alphanumeric() || c == '_'));
-        if word.is_empty() { Err(self.wrong("after `@` comes an object's name")) } else { Ok(Literal::Named(word.into())) }
+        if word.is_empty() {
+            Err(self.wrong("after `@` comes an object's name"))
+        } else {
+            Ok(Literal::Named(word.into()))
+        }
     }
 
     fn quoted(&mut self) -> Result<String, Fault> {

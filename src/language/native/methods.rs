@@ -2,7 +2,9 @@
 
 use super::{Call, slot_name};
 use crate::language::turn::Authored;
-use crate::object::{Change, Draft, Fault, FaultKind, MethodVersion, Name, ObjectId, Objects, Origin, Slot, Value, nearest};
+use crate::object::{
+    Change, Draft, Fault, FaultKind, MethodVersion, Name, ObjectId, Objects, Origin, Slot, Value, nearest,
+};
 
 /// Puts a method's text into an object, as the newest version of its selector: the atomic swap.
 pub(in crate::language) fn accept_method(

@@ -256,10 +256,7 @@ impl Args {
 
     /// An argument that may be absent or nil.
     pub(super) fn find(&self, name: &str) -> Option<&Value> {
-        self.named
-            .iter()
-            .find(|(known, value)| **known == *name && *value != Value::Nil)
-            .map(|(_, value)| value)
+        self.named.iter().find(|(known, value)| **known == *name && *value != Value::Nil).map(|(_, value)| value)
     }
 }
 
@@ -278,7 +275,10 @@ pub(super) fn too_many<P: AsRef<str>>(selector: &str, params: &[P]) -> Fault {
     let message = match params {
         [] => format!("{selector} takes no arguments"),
         params => {
-            format!("too many arguments: {selector} takes {}", params.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", "))
+            format!(
+                "too many arguments: {selector} takes {}",
+                params.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ")
+            )
         }
     };
     Fault::new(FaultKind::BadArgument, message)

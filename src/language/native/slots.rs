@@ -75,9 +75,7 @@ pub(super) fn remove_slot(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
             None => format!("{} has no slot `{name}`", call.title()),
         };
         let names = draft.object(call.receiver).map(|object| object.slots.iter().map(|(name, _)| name.as_str()));
-        return Err(
-            Fault::new(FaultKind::BadArgument, message).suggesting(nearest(&name, names.into_iter().flatten()))
-        );
+        return Err(Fault::new(FaultKind::BadArgument, message).suggesting(nearest(&name, names.into_iter().flatten())));
     };
     call.put(name, None)?;
     Ok(slot.as_value().cloned().unwrap_or(Value::Nil))

@@ -1,0 +1,335 @@
+//! The language's laws, told in lines of the console against a world that is a plain [`Image`].
+
+use super::console::{ConsoleLine, parse_line, result_text};
+use super::*;
+use crate::object::*;
+use uuid::Uuid;
+
+/// A world, its VM, and the number of the next message.
+struct Bench {
+    image: Image,
+    vm: Vm,
+    next: u64,
+}
+
+/// Accepts every text that parses.
+struct Lenient;
+
+impl Services for Lenient {
+    fn author(&mut self, _: &dyn Objects, _: ObjectId, _: &str, _: Option<&Name>) -> Result<Authored, Fault> {
+        Err(Fault::new(FaultKind::NotUnderstood, "nobody writes here"))
+    }
+
+    fn judge(&mut self, _: &dyn Objects, _: ObjectId, _: &Name, source: &str) -> Result<Passed, Fault> {
+        let syntax = parse_method(source).map_err(|fault| Fault::new(FaultKind::BadMethod, fault.to_string()))?;
+        Ok(Passed { params: syntax.params, verdicts: vec!["parse: passed".into()] })
+    }
+}
+
+impl Bench {
+    fn new() -> Self {
+        let mut image = Image::default();
+        genesis_objects().unwrap().into_iter().for_each(|object| image.insert(object));
+        Self { image, vm: Vm::new(Limits::default()).unwrap(), next: 2 }
+    }
+
+    fn envelope(line: &str, sequence: u64) -> Envelope {
+        let ConsoleLine::Message(UICommand { target, selector, args }) = parse_line(line).unwrap() else {
+            panic!("{line} is no message")
+        };
+        Envelope {
+            message_id: Envelope::id_of(Uuid::nil(), sequence),
+            correlation_id: None,
+            sender_id: "test".into(),
+            target,
+            selector,
+            args,
+            issued_at: 1_000,
+            retries: None,
+        }
+    }
+
+    fn run(&mut self, line: &str) -> Outcome {
+        let envelope = Self::envelope(line, self.next);
+        let request = TurnRequest { world_id: Uuid::nil(), sequence: self.next, envelope: &envelope };
+        let outcome = self.vm.turn(&self.image, &request, &mut Lenient);
+        self.next += 1;
+        if let Outcome::Completed { changes, .. } = &outcome {
+            changes.iter().for_each(|change| self.image.apply(change));
+        }
+        outcome
+    }
+
+    /// What a line that must complete answers.
+    fn ask(&mut self, line: &str) -> String {
+        match self.run(line) {
+            Outcome::Completed { result, .. } => result_text(&result, &self.image),
+            Outcome::Failed(fault) => panic!("{line}: {fault:?}"),
+        }
+    }
+
+    /// Why a line that must fail fails; the world is as it was.
+    fn fault(&mut self, line: &str) -> Fault {
+        let before = self.image.clone();
+        match self.run(line) {
+            Outcome::Failed(fault) => {
+                assert_eq!(before, self.image);
+                fault
+            }
+            done => panic!("{line}: {done:?}"),
+        }
+    }
+
+    fn method(&mut self, object: &str, selector: &str, source: &str) {
+        self.ask(&format!("add_method {object} selector={selector} source={}", quoted(source)));
+    }
+}
+
+#[test]
+fn an_unknown_target_is_created_at_the_centre() {
+    let mut world = Bench::new();
+    assert_eq!(world.ask("create_point point"), "@point");
+    assert_eq!(world.ask("get point x"), "0");
+    assert_eq!(world.ask("= world.point.y"), "0");
+    assert_eq!(world.ask("create_point next color=red"), "@next");
+    // There is a prototype of that name now.
+    assert_eq!(world.image.object(world.image.named("next").unwrap()).unwrap().parents.len(), 1);
+    assert_eq!(world.ask("= world.next.color"), "red");
+    assert_ne!((world.ask("get next x"), world.ask("get next y")), ("0".into(), "0".into()));
+    assert_eq!(world.fault("create_point point").kind, FaultKind::DoesNotUnderstand);
+}
+
+#[test]
+fn writes_go_to_the_receiver_and_a_prototype_shows_in_its_children() {
+    let mut world = Bench::new();
+    world.ask("create_thing a size=1");
+    world.ask("clone a as=b");
+    assert_eq!(world.ask("= world.b.size"), "1");
+    world.ask("set a size=2");
+    assert_eq!(world.ask("= world.b.size"), "2");
+    world.method("a", "grow", "function(self, by)\n  self.size += by\n  return self.size\nend");
+    assert_eq!(world.ask("grow b by=5"), "7");
+    assert_eq!(world.ask("grow b 1"), "8");
+    assert_eq!(world.ask("= world.a.size"), "2");
+    world.ask("remove_slot b size");
+    assert_eq!(world.ask("= world.b.size"), "2");
+    world.ask("set a size=nil");
+    assert_eq!(world.ask("= world.b.size"), "nil");
+}
+
+#[test]
+fn a_list_changed_in_place_persists_and_belongs_to_its_slot() {
+    let mut world = Bench::new();
+    world.ask("create_thing a items=[1]");
+    world.ask("clone a as=b");
+    world.method("a", "add", "function(self, v) table.insert(self.items, v) return #self.items end");
+    assert_eq!(world.ask("add b 2"), "2");
+    assert_eq!(world.ask("add b [3]"), "3");
+    assert_eq!(world.ask("get b items"), "[1, 2, [3]]");
+    assert_eq!(world.ask("get a items"), "[1]");
+    // Assigned to another slot it is a copy.
+    world.method("a", "share", "function(self) self.other = self.items table.insert(self.items, 9) end");
+    world.ask("share b");
+    assert_eq!(world.ask("get b items"), "[1, 2, [3], 9]");
+    assert_eq!(world.ask("get b other"), "[1, 2, [3]]");
+    world.method("a", "nest", "function(self) self.map = { deep = { 1 } } self.map.deep[2] = 2 end");
+    world.ask("nest a");
+    assert_eq!(world.ask("get a map"), "{deep = [1, 2]}");
+}
+
+#[test]
+fn a_failed_turn_leaves_nothing_behind() {
+    let mut world = Bench::new();
+    world.ask("create_thing a n=1 items=[1]");
+    let source = "function(self)\n  self.n = 2\n  table.insert(self.items, 2)\n  self:clone('kid')\n  error('no')\nend";
+    world.method("a", "try", source);
+    let fault = world.fault("try a");
+    assert_eq!(fault.kind, FaultKind::Error);
+    assert!(fault.message.contains("no"), "{}", fault.message);
+    assert!(fault.trace.iter().any(|place| place == "a.try:5"), "{:?}", fault.trace);
+    assert_eq!(world.ask("= self == world.workspace and world.a.n"), "1");
+    assert_eq!(world.ask("= #world.a.items"), "1");
+    assert_eq!(world.ask("= world.kid"), "nil");
+}
+
+#[test]
+fn no_method_outruns_its_bounds() {
+    let mut world = Bench::new();
+    world.ask("create_thing a n=1");
+    for (selector, body) in [
+        ("spin", "while true do end"),
+        ("hide", "self.n = 2 while true do pcall(function() while true do end end) end"),
+        ("hide_too", "self.n = 2 local ok = pcall(function() while true do end end) return ok"),
+        ("hide_deep", "xpcall(function() while true do end end, function() while true do end end)"),
+        ("deep", "return self:deep()"),
+        ("deep_call", "local function f() return 1 + f() end return f()"),
+        ("eat", "local t = {} for i = 1, 1e9 do t[i] = string.rep('x', 1000) .. i end"),
+        ("eat_text", "local t = 'x' while true do t = t .. t end"),
+        ("eat_once", "return #string.rep('x', 1e9)"),
+        ("match", "return string.find(string.rep('a', 40), string.rep('a?', 40) .. string.rep('a', 40))"),
+        ("write", "for i = 1, 1e9 do self.n = i end"),
+        ("make", "while true do self:clone() end"),
+        ("talk", "while true do log('x') end"),
+        ("sort", "local t = table.create(1000, 1) table.sort(t, function() while true do end end)"),
+    ] {
+        world.method("a", selector, &format!("function(self) {body} end"));
+        let fault = world.fault(&format!("{selector} a"));
+        assert_eq!(fault.kind, FaultKind::Bound, "{selector}: {fault:?}");
+        assert_eq!(world.ask("get a n"), "1");
+    }
+}
+
+#[test]
+fn an_unanswered_send_is_a_message() {
+    let mut world = Bench::new();
+    world.ask("create_thing a");
+    world.method("a", "move_by", "function(self, dx) self.x += dx end");
+    let fault = world.fault("mve_by a dx=1");
+    assert_eq!(fault.kind, FaultKind::DoesNotUnderstand);
+    assert_eq!(fault.suggestions, ["move_by"]);
+    world.method("a", "does_not_understand", "function(self, selector, args) return selector .. #args end");
+    assert_eq!(world.ask("nope a 1 2"), "nope2");
+    assert_eq!(world.ask("= world.a:nope(1)"), "nope1");
+    assert_eq!(world.ask("= world.a.nope"), "nil");
+    world.method("a", "does_not_understand", "function(self, selector) return self:other() end");
+    let fault = world.fault("nope a");
+    assert!(fault.message.contains("other") && fault.message.contains("nope"), "{}", fault.message);
+}
+
+#[test]
+fn arguments_go_by_name_and_by_place() {
+    let mut world = Bench::new();
+    world.ask("create_thing a");
+    world.method("a", "two", "function(self, p, q) return { p or 'none', q or 'none' } end");
+    assert_eq!(world.ask("two a q=1"), "[\"none\", 1]");
+    assert_eq!(world.ask("two a 1"), "[1, \"none\"]");
+    assert_eq!(world.ask("two a 1 q=2"), "[1, 2]");
+    assert_eq!(world.fault("two a 1 p=2").kind, FaultKind::BadArgument);
+    assert_eq!(world.fault("two a 1 2 3").kind, FaultKind::BadArgument);
+    assert_eq!(world.fault("two a r=2").kind, FaultKind::BadArgument);
+    assert!(world.fault("= world.a:two(1, 2, 3)").message.contains("more arguments"));
+    assert!(world.fault("x a 5").message.contains("not a method"));
+    assert_eq!(world.ask("x a"), "0");
+}
+
+#[test]
+fn resend_goes_on_from_the_holder() {
+    let mut world = Bench::new();
+    world.ask("create_thing a");
+    world.ask("clone a as=b");
+    world.ask("clone b as=c");
+    world.method("a", "say", "function(self, w) return 'a' .. w .. tostring(self) end");
+    world.method("b", "say", "function(self, w) return 'b' .. resend(w) end");
+    assert_eq!(world.ask("say c w=1"), "ba1c");
+    world.ask("create_thing d");
+    world.method("d", "say", "function(self, w) return 'd' .. w end");
+    world.ask("add_parent b parent=@d");
+    world.method("b", "say", "function(self, w) return resend_via('d', w) .. resend_via(world.a, w) end");
+    assert_eq!(world.ask("say c w=1"), "d1a1c");
+    assert_eq!(world.fault("= world.b:say()").kind, FaultKind::Error);
+    assert_eq!(world.fault("add_parent a parent=@c").kind, FaultKind::Refused);
+}
+
+#[test]
+fn what_cannot_be_stored_fails_the_turn() {
+    let mut world = Bench::new();
+    world.ask("create_thing a");
+    for body in [
+        "self.f = function() end",
+        "local t = {} t.t = t self.t = t",
+        "self.t = '\\255'",
+        "return function() end",
+        "self.Bad = 1",
+        "self.clone = 1",
+        "self[1] = 2",
+    ] {
+        world.method("a", "try", &format!("function(self) {body} end"));
+        let fault = world.fault("try a");
+        assert!(!matches!(fault.kind, FaultKind::Internal | FaultKind::Bound), "{body}: {fault:?}");
+    }
+}
+
+#[test]
+fn reserved_messages_work_on_a_broken_object() {
+    let mut world = Bench::new();
+    world.ask("create_thing a");
+    for line in ["set a clone=1", "add_method a selector=set source=\"function(self) end\"", "clone a describe=1 set=2"]
+    {
+        assert_eq!(world.fault(line).kind, FaultKind::Refused, "{line}");
+    }
+    world.method("a", "describe", "function(self) return 'mine' end");
+    assert_eq!(world.ask("describe a"), "mine");
+    world.ask("undo_method a describe");
+    assert!(world.ask("describe a").starts_with("a delegates to proto"));
+    world.ask("undo_method a describe");
+    assert_eq!(world.ask("describe a"), "mine");
+}
+
+#[test]
+fn versions_are_kept_and_undone() {
+    let mut world = Bench::new();
+    world.ask("create_thing a");
+    world.method("a", "m", "function(self) return 1 end");
+    world.method("a", "m", "function(self) return 2 end");
+    assert_eq!(world.ask("m a"), "2");
+    world.ask("undo_method a m");
+    assert_eq!(world.ask("m a"), "1");
+    world.method("a", "m", "function(self) return 3 end");
+    world.ask("undo_method a m");
+    assert_eq!(world.ask("m a"), "1");
+    assert_eq!(world.ask("versions a m").lines().count(), 3);
+    world.ask("remove_method a m");
+    assert_eq!(world.fault("m a").kind, FaultKind::DoesNotUnderstand);
+    world.ask("undo_method a m");
+    assert_eq!(world.ask("m a"), "3");
+}
+
+#[test]
+fn a_deleted_object_answers_nothing_and_its_name_is_free() {
+    let mut world = Bench::new();
+    world.ask("create_thing a");
+    world.ask("create_thing b");
+    world.ask("set b friend=@a");
+    world.ask("clone a as=kid");
+    assert!(world.fault("delete a").message.contains("kid"));
+    world.ask("delete a force=true");
+    assert_eq!(world.ask("= exists(world.b.friend)"), "false");
+    assert_eq!(world.ask("= world.b.friend.x"), "nil");
+    assert_eq!(world.fault("= world.b.friend:x()").kind, FaultKind::Gone);
+    world.ask("rename b to=a");
+    assert_eq!(world.ask("= world.a == world.b"), "false");
+    assert!(world.fault("describe b").message.contains("no object is called `b`"));
+    assert_eq!(world.fault("delete proto force=true").kind, FaultKind::Refused);
+}
+
+#[test]
+fn a_rehearsed_turn_is_the_same_turn() {
+    let mut world = Bench::new();
+    world.ask("create_thing a");
+    world.method("a", "roll", "function(self) self.n = math.random(100) return { self:clone(), now(), self.n } end");
+    let envelope = Bench::envelope("roll a", 50);
+    let request = TurnRequest { world_id: Uuid::nil(), sequence: 50, envelope: &envelope };
+    let first = world.vm.turn(&world.image, &request, &mut NoServices);
+    world.vm.forget_all();
+    let mut other = Vm::new(Limits::default()).unwrap();
+    assert_eq!(first, other.turn(&world.image, &request, &mut NoServices));
+    assert!(matches!(first, Outcome::Completed { ref changes, .. } if changes.len() == 2));
+}
+
+#[test]
+fn nothing_outside_the_turn_is_in_reach() {
+    let mut world = Bench::new();
+    for name in ["os", "io", "require", "loadstring", "getmetatable", "setmetatable", "rawset", "collectgarbage", "_G"]
+    {
+        let outcome = world.run(&format!("= {name}"));
+        assert!(
+            !matches!(outcome, Outcome::Completed { ref result, .. } if *result != Value::Nil),
+            "{name}: {outcome:?}"
+        );
+    }
+    for line in ["= (function() math.pi = 3 return 1 end)()", "= (function() x = 1 return x end)()"] {
+        let _ = world.run(line);
+        assert_eq!(world.ask("= x"), "nil");
+        assert_eq!(world.ask("= math.floor(math.pi * 100)"), "314");
+    }
+}
