@@ -1,2 +1,165 @@
-//! x
-fn main() {}
+//! The program `workbench`: what its arguments mean, and its exit codes.
+
+use clap::{Args, Parser, Subcommand};
+use living_workbench::bridge::{self, Closing, exit};
+use living_workbench::persistence::{Alembic, Awakened, OpenError, open};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A live world of objects that can be opened and rewritten while it runs.
+///
+/// Without a command it opens the world: in a window, or on this terminal with --headless. With piped input each
+/// line is a message, answered in order, and each answer is printed only when it is safe on disk.
+///
+/// A line is: SELECTOR OBJECT NAME=VALUE …, for example `create_point point`, then `set point x=5`. `help` tells more.
+#[derive(Parser)]
+#[command(name = "workbench", version, args_conflicts_with_subcommands = true, after_help = AFTER)]
+struct Cli {
+    #[command(flatten)]
+    world: WorldArgs,
+    /// Open no window: talk on this terminal, or answer piped lines
+    #[arg(long)]
+    headless: bool,
+    /// Answer each line with one JSON object (implies --headless)
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Task>,
+}
+
+const AFTER: &str = "\
+Exit codes:
+  0  all was done
+  1  a line failed or was refused, or there is no such object
+  2  the arguments are wrong
+  3  the world cannot be opened: absent, in use, of another format, unusable storage
+  4  damage was found
+
+The world is a folder. Without --world it is the one named by WORKBENCH_WORLD, or one in your local data folder.";
+
+#[derive(Args)]
+struct WorldArgs {
+    /// The world's folder; a new world is made where there is none
+    #[arg(long, value_name = "DIR")]
+    world: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Make an object, teach it, kill the process, wake it: the first conversation, checked by itself
+    FirstConversation {
+        /// Keep the world in this folder
+        #[arg(long, value_name = "DIR")]
+        keep: Option<PathBuf>,
+    },
+    /// What is committed: every object, or one; also while a workbench has the world open
+    Show {
+        /// An object's name
+        object: Option<String>,
+        #[command(flatten)]
+        world: WorldArgs,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// The Heartwood log: every message and what came of it
+    Log {
+        #[command(flatten)]
+        world: WorldArgs,
+        /// One JSON object a record
+        #[arg(long)]
+        json: bool,
+        /// Begin with this message
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        from: u64,
+    },
+    /// Check every record and the chain; print counts and the world hash
+    Verify {
+        #[command(flatten)]
+        world: WorldArgs,
+    },
+}
+
+/// What ends the program early: a sentence and an exit code.
+struct Stop(u8, String);
+
+impl From<OpenError> for Stop {
+    fn from(error: OpenError) -> Self {
+        Self(if error.is_damage() { exit::DAMAGE } else { exit::NO_WORLD }, error.to_string())
+    }
+}
+
+impl From<bridge::ReportError> for Stop {
+    fn from(error: bridge::ReportError) -> Self {
+        Self(error.code(), error.to_string())
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let code = run(cli).unwrap_or_else(|Stop(code, why)| {
+        let _ = writeln!(io::stderr(), "workbench: {why}");
+        code
+    });
+    ExitCode::from(code)
+}
+
+fn run(cli: Cli) -> Result<u8, Stop> {
+    let out = &mut io::stdout();
+    match cli.command {
+        None => open_world(folder(cli.world)?, cli.headless || cli.json, cli.json),
+        Some(Task::FirstConversation { keep }) => {
+            bridge::first_conversation(keep, out).map_err(|error| Stop(exit::FAILED, error.to_string()))
+        }
+        Some(Task::Show { object: Some(object), world, json }) => {
+            Ok(bridge::show(&folder(world)?, &object, json, out)?)
+        }
+        Some(Task::Show { object: None, world, json }) => Ok(bridge::show_all(&folder(world)?, json, out)?),
+        Some(Task::Log { world, json, from }) => Ok(bridge::log(&folder(world)?, from, json, out)?),
+        Some(Task::Verify { world }) => Ok(bridge::verify(&folder(world)?, out)?),
+    }
+}
+
+fn folder(args: WorldArgs) -> Result<PathBuf, Stop> {
+    let missing = "this account has no data folder; name the world with --world DIR";
+    args.world.or_else(bridge::default_world).ok_or_else(|| Stop(exit::NO_WORLD, missing.into()))
+}
+
+fn open_world(world: PathBuf, headless: bool, json: bool) -> Result<u8, Stop> {
+    let (closing, sleep) = Closing::new();
+    if headless {
+        let (awakened, alembic) = wake(&world, &closing)?;
+        return talk(world, awakened, alembic, (closing, sleep), json);
+    }
+    #[cfg(feature = "window")]
+    match living_workbench::workbench::probe() {
+        Ok(()) => {
+            let (awakened, alembic) = wake(&world, &closing)?;
+            return show_window(&world, awakened, alembic, &closing);
+        }
+        Err(why) => {
+            let _ = writeln!(io::stderr(), "workbench: no window can be opened ({why}); going on without one");
+        }
+    }
+    let (awakened, alembic) = wake(&world, &closing)?;
+    talk(world, awakened, alembic, (closing, sleep), json)
+}
+
+fn wake(world: &std::path::Path, closing: &Closing) -> Result<(Awakened, Alembic), Stop> {
+    let new = bridge::new_world().map_err(|error| Stop(exit::NO_WORLD, error.to_string()))?;
+    let waker = closing.waker();
+    let now_ms = (bridge::wall_clock().unix_ms)();
+    Ok(open(world, Some(new), now_ms, Box::new(move || waker.wake()))?)
+}
+
+fn talk(
+    world: PathBuf,
+    awakened: Awakened,
+    alembic: Alembic,
+    closing: (Closing, crossbeam_channel::Receiver<()>),
+    json: bool,
+) -> Result<u8, Stop> {
+    let history = world.join("console_history.txt");
+    bridge::run_headless(awakened, alembic, closing, json, history).map_err(|error| Stop(exit::FAILED, error.to_string()))
+}

@@ -10,6 +10,7 @@ mod image;
 mod lookup;
 mod message;
 mod method;
+mod mirror;
 mod name;
 mod nearest;
 mod outcome;
@@ -22,6 +23,7 @@ pub use event::{Event, EventBody, LogEvent, LogLevel, Problem, StateUpdateEvent,
 pub use image::Image;
 pub use lookup::{Found, ancestors, children, inherited, lookup, lookup_in_parents, lookup_through};
 pub use message::{Argument, Envelope, Literal, Target, UICommand};
+pub use mirror::Mirror;
 pub use method::{MethodVersion, Origin};
 pub use name::{Name, NameError};
 pub use nearest::nearest;

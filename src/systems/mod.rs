@@ -1,5 +1,101 @@
 //! The frame: intake, journal, deliver, settle, step, reflect, in the order of `schedule.rs`.
+//!
+//! Whoever wants something from the world connects to the [`Switchboard`]; nothing else reaches in. Nothing
+//! here draws, and nothing waits for a disk.
 
+mod authorship;
+mod deliver;
+mod intake;
+mod journal;
+mod pipeline;
 mod port;
+mod problems;
+mod reflect;
+mod schedule;
+mod settle;
+mod snapshots;
+#[cfg(test)]
+mod tests;
 
-pub use port::{Busy, Port, Received, Switchboard, Waker};
+pub use pipeline::{Clock, DeliveryBudget};
+pub use port::{Busy, Either, Port, Received, Switchboard, Waker};
+pub use schedule::FrameSystems;
+
+use crate::components::{ObjectBundle, ObjectIndex};
+use crate::language::VmError;
+use crate::persistence::{Alembic, Awakened};
+use bevy::ecs::error::{BevyError, ErrorContext, Severity, error, match_severity};
+use bevy::prelude::*;
+use std::time::Duration;
+
+/// Puts an awakened world into an app: its entities, its frame, its journal. Answers where to connect.
+///
+/// # Errors
+/// The object language could not be started.
+pub fn install_world(
+    app: &mut App,
+    awakened: Awakened,
+    alembic: Alembic,
+    clock: Clock,
+    waker: Waker,
+) -> Result<Switchboard, VmError> {
+    app.set_error_handler(report_error);
+    let (switchboard, submissions) = Switchboard::new(waker);
+    let report = awakened.report.to_string();
+    let Awakened { world_id, image, problems, pending, next_sequence, durable, .. } = awakened;
+
+    let mut index = ObjectIndex::default();
+    let world = app.world_mut();
+    for object in image.into_objects() {
+        let (id, name) = (object.id, object.name.clone());
+        let entity = world.spawn(ObjectBundle::from(object)).id();
+        index.insert(id, name.as_ref(), entity);
+    }
+    app.insert_resource(index)
+        .insert_resource(clock)
+        .insert_resource(switchboard.clone())
+        .init_resource::<DeliveryBudget>();
+    intake::plugin(app, submissions);
+    pipeline::plugin(app, world_id, next_sequence, pending);
+    journal::plugin(app, alembic, durable);
+    deliver::plugin(app)?;
+    problems::plugin(app, problems);
+    settle::plugin(app);
+    snapshots::plugin(app);
+    reflect::plugin(app, report);
+    schedule::plugin(app);
+    Ok(switchboard)
+}
+
+/// Whether a frame now would find something to do without being woken.
+pub fn has_work(app: &App) -> bool {
+    app.world().get_resource::<pipeline::Pipeline>().is_some_and(pipeline::Pipeline::has_work)
+}
+
+/// Lets every message that was taken in come to its durable end, writes what is left to write, and closes the journal.
+///
+/// Commands that still wait on the switchboard are taken in first; later ones find the world closed.
+pub fn close_world(app: &mut App) {
+    const PATIENCE: Duration = Duration::from_millis(2);
+    app.update();
+    intake::close(app.world_mut());
+    loop {
+        app.update();
+        let settled = app.world().get_resource::<pipeline::Pipeline>().is_none_or(pipeline::Pipeline::is_settled);
+        if settled || journal::is_read_only(app.world()) {
+            break;
+        }
+        // The journal answers in its own time; it wakes loops, and here none runs.
+        std::thread::sleep(PATIENCE);
+    }
+    journal::close(app.world_mut());
+    app.world_mut().remove_resource::<reflect::Subscribers>();
+}
+
+/// No error of a system ends the world.
+fn report_error(failure: BevyError, context: ErrorContext) {
+    match failure.severity() {
+        Severity::Panic => error(failure, context),
+        _ => match_severity(failure, context),
+    }
+}

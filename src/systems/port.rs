@@ -98,6 +98,15 @@ pub enum Received {
     Closed,
 }
 
+/// What [`Port::receive_or`] brings.
+#[derive(Debug)]
+pub enum Either<T> {
+    /// From the world.
+    Received(Received),
+    /// From the other queue; `None` once that has ended.
+    Other(Option<T>),
+}
+
 impl Port {
     /// Sends a command. Answers the ticket under which `CommandAccepted` or `CommandRefused` will come.
     pub fn send(&mut self, command: UICommand) -> Result<u64, Busy> {
@@ -125,6 +134,17 @@ impl Port {
         match self.events.recv() {
             Ok(event) => self.check(event),
             Err(_) => Received::Closed,
+        }
+    }
+
+    /// The next event or the next item of another queue, whichever comes first.
+    pub fn receive_or<T>(&mut self, other: &Receiver<T>) -> Either<T> {
+        crossbeam_channel::select! {
+            recv(self.events) -> event => Either::Received(match event {
+                Ok(event) => self.check(event),
+                Err(_) => Received::Closed,
+            }),
+            recv(other) -> item => Either::Other(item.ok()),
         }
     }
 

@@ -117,7 +117,8 @@ pub fn result_text(result: &Value, objects: &dyn Objects) -> String {
     }
 }
 
-fn fault_text(fault: &Fault) -> String {
+/// A fault in words: what happened, the nearest names, where.
+pub fn fault_text(fault: &Fault) -> String {
     let mut out = fault.message.clone();
     if !fault.suggestions.is_empty() && !fault.suggestions.iter().all(|name| out.contains(name)) {
         let _ = write!(out, "; nearest: {}", fault.suggestions.join(", "));

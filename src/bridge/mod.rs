@@ -1,0 +1,33 @@
+//! The Synaptic Bridge: how people and programs outside reach the world: consoles, reports, JSON.
+//!
+//! A console is a subscriber like any panel: it speaks to the world through a port and knows what events tell it.
+//! Reports (`show`, `log`, `verify`) read what is committed, and touch no running world.
+
+mod clock;
+mod conversation;
+mod first_conversation;
+mod headless;
+mod json;
+mod lines;
+mod piped;
+mod report;
+mod terminal;
+mod worlds;
+
+pub use clock::wall_clock;
+pub use first_conversation::first_conversation;
+pub use headless::{Closing, HeadlessError, run_headless};
+pub use report::{ReportError, log, show, show_all, verify};
+pub use worlds::{NewWorldError, default_world, new_world, world_name};
+
+/// Exit codes of the program.
+pub mod exit {
+    /// All was done.
+    pub const DONE: u8 = 0;
+    /// A line failed or was refused, or there is no such object.
+    pub const FAILED: u8 = 1;
+    /// The world can't be opened.
+    pub const NO_WORLD: u8 = 3;
+    /// Damage was found.
+    pub const DAMAGE: u8 = 4;
+}

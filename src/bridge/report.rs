@@ -1,0 +1,205 @@
+//! Reports on what is committed: `show`, `log`, `verify`. They take no lock and make nothing.
+
+use super::{exit, json};
+use crate::language::console::{change_lines, result_text};
+use crate::object::{Image, Objects, Outcome, SlotContent, Target, Value, inherited, lookup, nearest};
+use crate::persistence::{LogBody, LogEntry, OpenError, Reader};
+use serde_json::{Value as Json, json};
+use std::io::{self, Write};
+use std::path::Path;
+use thiserror::Error;
+
+/// A report could not be made.
+#[derive(Debug, Error)]
+pub enum ReportError {
+    /// The world could not be read.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The output went away.
+    #[error("the answer could not be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl ReportError {
+    /// The exit code.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Open(error) if error.is_damage() => exit::DAMAGE,
+            Self::Open(_) => exit::NO_WORLD,
+            Self::Output(_) => exit::FAILED,
+        }
+    }
+}
+
+/// One object: slots, methods, what it inherits. Answers the exit code.
+pub fn show(world: &Path, name: &str, as_json: bool, out: &mut dyn Write) -> Result<u8, ReportError> {
+    let image = Reader::open(world)?.image()?;
+    let id = match image.named(name) {
+        Some(id) => Some(id),
+        None => uuid::Uuid::parse_str(name.trim_start_matches("@<").trim_end_matches('>')).ok().map(crate::object::ObjectId),
+    };
+    let Some(object) = id.and_then(|id| image.object(id)) else {
+        let names = image.names();
+        let near = nearest(name, names.iter().map(AsRef::as_ref));
+        let shown: String = name.chars().take(64).collect();
+        let message = match near.as_slice() {
+            [] => format!("no object is called `{shown}`"),
+            names => format!("no object is called `{shown}`; nearest: {}", names.join(", ")),
+        };
+        if as_json {
+            let error = json!({ "kind": "unknown_object", "message": message, "suggestions": near });
+            writeln!(out, "{}", json!({ "error": error }))?;
+        } else {
+            writeln!(io::stderr(), "{message}")?;
+        }
+        return Ok(exit::FAILED);
+    };
+    if as_json {
+        writeln!(out, "{}", json::object(object, &image))?;
+        return Ok(exit::DONE);
+    }
+    let parents: Vec<String> = object.parents.iter().map(|id| image.title(*id)).collect();
+    match parents.as_slice() {
+        [] => writeln!(out, "{}", object.title())?,
+        parents => writeln!(out, "{} delegates to {}", object.title(), parents.join(", "))?,
+    }
+    for (name, slot) in object.slots.iter() {
+        match &slot.content {
+            SlotContent::Value(value) => writeln!(out, "  {name} = {}", value.text(&image))?,
+            SlotContent::Method(method) => {
+                writeln!(out, "  {name}, version {} by {}:", method.number, method.origin.author)?;
+                for line in method.source.lines() {
+                    writeln!(out, "    {line}")?;
+                }
+            }
+        }
+    }
+    for (name, holder) in inherited(&image, object.id) {
+        writeln!(out, "  {name} from {}", image.title(holder))?;
+    }
+    Ok(exit::DONE)
+}
+
+/// Every object with its place.
+pub fn show_all(world: &Path, as_json: bool, out: &mut dyn Write) -> Result<u8, ReportError> {
+    let image = Reader::open(world)?.image()?;
+    if as_json {
+        let all: Json = image.iter().map(|object| json::summary(object, &image)).collect();
+        writeln!(out, "{all}")?;
+        return Ok(exit::DONE);
+    }
+    for object in image.iter() {
+        let place = |axis| {
+            let found = lookup(&image, object.id, axis).and_then(|found| found.slot.as_value());
+            found.map_or_else(|| "?".to_string(), |value| value.text(&image))
+        };
+        let parents: Vec<String> = object.parents.iter().map(|id| image.title(*id)).collect();
+        let from = if parents.is_empty() { String::new() } else { format!("  delegates to {}", parents.join(", ")) };
+        writeln!(out, "{:<24} at {}, {}{from}", object.title(), place("x"), place("y"))?;
+    }
+    Ok(exit::DONE)
+}
+
+/// The Heartwood from the message `from` on.
+pub fn log(world: &Path, from: u64, as_json: bool, out: &mut dyn Write) -> Result<u8, ReportError> {
+    let reader = Reader::open(world)?;
+    let image = reader.image()?;
+    for entry in reader.log(from)? {
+        let LogEntry { position, sequence, body, .. } = entry;
+        if as_json {
+            writeln!(out, "{}", log_json(position, sequence, &body, &image))?;
+        } else {
+            writeln!(out, "{}", log_text(position, sequence, &body, &image))?;
+        }
+    }
+    Ok(exit::DONE)
+}
+
+fn log_json(position: u64, sequence: u64, body: &LogBody, image: &Image) -> Json {
+    match body {
+        LogBody::Envelope(envelope) => {
+            let target = match &envelope.target {
+                Target::Name(name) => json!(name),
+                Target::Id(id) => json!(image.title(*id)),
+            };
+            let args: Vec<Json> = envelope.args.iter().map(|argument| {
+                let value = argument.value.resolve(image).map_or_else(|name| json!({ "object": name }), |of| json::value(&of, image));
+                json!({ "name": argument.name.as_ref().map(AsRef::as_ref), "value": value })
+            }).collect();
+            json!({
+                "position": position,
+                "kind": "envelope",
+                "seq": sequence,
+                "message_id": envelope.message_id.to_string(),
+                "correlation_id": envelope.correlation_id.map(|id| id.to_string()),
+                "sender_id": envelope.sender_id,
+                "target": target,
+                "selector": envelope.selector.as_str(),
+                "args": args,
+                "issued_at": envelope.issued_at,
+                "retries": envelope.retries,
+            })
+        }
+        LogBody::Outcome(Outcome::Completed { result, changes, logs }) => json!({
+            "position": position,
+            "kind": "outcome",
+            "seq": sequence,
+            "status": "completed",
+            "result": json::value(result, image),
+            "changes": json::changes(changes, image),
+            "logs": logs,
+        }),
+        LogBody::Outcome(Outcome::Failed(fault)) => json!({
+            "position": position, "kind": "outcome", "seq": sequence, "status": "failed", "error": json::fault(fault),
+        }),
+        LogBody::Other(kind) => json!({ "position": position, "kind": kind, "seq": sequence }),
+    }
+}
+
+fn log_text(position: u64, sequence: u64, body: &LogBody, image: &Image) -> String {
+    let head = format!("{position:>8}  {sequence:>7}");
+    match body {
+        LogBody::Envelope(envelope) => {
+            let target = match &envelope.target {
+                Target::Name(name) => name.clone(),
+                Target::Id(id) => image.title(*id),
+            };
+            let argument = |argument: &crate::object::Argument| {
+                let value = argument.value.resolve(image).map_or_else(|name| format!("@{name}"), |of| of.text(image));
+                argument.name.as_ref().map_or_else(|| format!(" {value}"), |name| format!(" {name}={value}"))
+            };
+            let args: String = envelope.args.iter().map(argument).collect();
+            format!("{head}  {} {target}{args}  from {}", envelope.selector, envelope.sender_id)
+        }
+        LogBody::Outcome(Outcome::Completed { result, changes, .. }) => {
+            let lines = change_lines(changes, image);
+            let told = match (lines.as_slice(), result) {
+                ([], Value::Nil) => "done".to_string(),
+                ([], result) => result_text(result, image).lines().next().unwrap_or_default().to_string(),
+                (lines, _) => lines.join("; "),
+            };
+            format!("{head}    {told}")
+        }
+        LogBody::Outcome(Outcome::Failed(fault)) => format!("{head}    failed: {}", fault.message),
+        LogBody::Other(kind) => format!("{head}    ({kind})"),
+    }
+}
+
+/// Checks every record; prints counts and the world hash.
+pub fn verify(world: &Path, out: &mut dyn Write) -> Result<u8, ReportError> {
+    let report = Reader::open(world)?.verify()?;
+    writeln!(out, "records    {}", report.records)?;
+    writeln!(out, "envelopes  {}", report.envelopes)?;
+    writeln!(out, "outcomes   {}", report.outcomes)?;
+    writeln!(out, "snapshots  {}", report.snapshots)?;
+    writeln!(out, "objects    {}", report.objects)?;
+    writeln!(out, "world hash {}", report.world_hash)?;
+    if report.damages.is_empty() {
+        writeln!(out, "every record and the chain are sound")?;
+        return Ok(exit::DONE);
+    }
+    for damage in &report.damages {
+        writeln!(out, "damage: {damage}")?;
+    }
+    Ok(exit::DAMAGE)
+}

@@ -1,0 +1,41 @@
+//! A subscriber's picture of the world, kept up to date by events alone.
+
+use super::{Image, Outcome, Problem, StateUpdateEvent, Status};
+
+/// What a console or a panel knows of the world.
+#[derive(Clone, Debug, Default)]
+pub struct Mirror {
+    /// Every object.
+    pub image: Image,
+    /// Failed messages that wait, oldest first.
+    pub problems: Vec<Problem>,
+    /// Figures of the status bar.
+    pub status: Status,
+}
+
+impl Mirror {
+    /// Takes in one event; those that say nothing about the state are passed over.
+    pub fn take_in(&mut self, event: &StateUpdateEvent) {
+        match event {
+            StateUpdateEvent::FullState { objects, problems, status } => {
+                let mut image = Image::default();
+                objects.iter().for_each(|object| image.insert(object.clone()));
+                *self = Self { image, problems: problems.to_vec(), status: status.clone() };
+            }
+            StateUpdateEvent::TurnSettled { sequence, envelope, outcome } => match &**outcome {
+                Outcome::Completed { changes, .. } => changes.iter().for_each(|change| self.image.apply(change)),
+                Outcome::Failed(fault) => {
+                    let (envelope, fault) = (envelope.clone(), fault.clone());
+                    self.problems.push(Problem { sequence: *sequence, envelope, fault });
+                }
+            },
+            StateUpdateEvent::ProblemSolved { sequence } => {
+                self.problems.retain(|problem| problem.sequence != *sequence);
+            }
+            StateUpdateEvent::Status(status) => self.status = status.clone(),
+            StateUpdateEvent::TurnsDurable { .. }
+            | StateUpdateEvent::CommandAccepted { .. }
+            | StateUpdateEvent::CommandRefused { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Deliver: durable messages, in order, as turns over the world and what earlier turns of the frame changed.
+
+use super::authorship::Authorship;
+use super::pipeline::{Clock, DeliveryBudget, Pipeline, Turn};
+use super::schedule::FrameSystems;
+use crate::components::{EntityObjects, ObjectData, ObjectIndex};
+use crate::language::{Limits, TurnRequest, Vm, VmError};
+use crate::object::{Draft, Fault, FaultKind, Outcome};
+use bevy::prelude::*;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The VM of the world, and the one of its shadow, in which methods are rehearsed. Both live on the main thread.
+struct Voices {
+    world: Vm,
+    shadow: Vm,
+}
+
+pub(super) fn plugin(app: &mut App) -> Result<(), VmError> {
+    let voices = Voices { world: Vm::new(Limits::default())?, shadow: Vm::new(Limits::default())? };
+    app.insert_non_send(voices).add_systems(Update, deliver_messages.in_set(FrameSystems::Deliver));
+    Ok(())
+}
+
+fn deliver_messages(
+    clock: Res<Clock>,
+    budget: Res<DeliveryBudget>,
+    index: Res<ObjectIndex>,
+    objects: Query<ObjectData>,
+    mut voices: NonSendMut<Voices>,
+    mut pipeline: ResMut<Pipeline>,
+) {
+    if pipeline.ready.is_empty() {
+        return;
+    }
+    let end = (clock.monotonic)() + budget.0;
+    let pipeline = &mut *pipeline;
+    let base = EntityObjects::new(&index, &objects);
+    let mut frame = Draft::on(&base);
+    while let Some(message) = pipeline.ready.pop_front() {
+        let request = TurnRequest {
+            world_id: pipeline.world_id,
+            sequence: message.sequence,
+            envelope: &message.envelope,
+        };
+        let outcome = turn(&mut voices, &frame, &request);
+        if let Outcome::Completed { changes, .. } = &outcome {
+            changes.iter().for_each(|change| frame.apply(change.clone()));
+        }
+        pipeline.delivered.push(Turn { message, outcome });
+        if (clock.monotonic)() >= end {
+            break;
+        }
+    }
+}
+
+/// A turn. One in which the program itself panics fails like any other, and the VM starts anew.
+fn turn(voices: &mut Voices, frame: &Draft<'_>, request: &TurnRequest<'_>) -> Outcome {
+    let Voices { world, shadow } = voices;
+    let run = || world.turn(frame, request, &mut Authorship { shadow });
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        if let (Ok(world), Ok(shadow)) = (Vm::new(Limits::default()), Vm::new(Limits::default())) {
+            *voices = Voices { world, shadow };
+        }
+        let message = "the program itself is at fault here, which its log describes; nothing was changed";
+        Outcome::Failed(Fault::new(FaultKind::Internal, message))
+    })
+}

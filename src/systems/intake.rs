@@ -1,0 +1,140 @@
+//! Intake: commands become envelopes with the next number, or are refused with a reason.
+
+use super::journal::Journal;
+use super::pipeline::{Clock, Message, Pipeline};
+use super::port::{Request, Submission};
+use super::problems::Problems;
+use super::reflect::{Outbox, Subscribers};
+use super::schedule::FrameSystems;
+use crate::object::{Argument, Envelope, Fault, FaultKind, Literal, StateUpdateEvent, Target, UICommand, Value};
+use bevy::prelude::*;
+use crossbeam_channel::Receiver;
+use std::sync::Arc;
+
+/// Messages that may be under way; beyond it commands wait on the switchboard.
+const UNDER_WAY: usize = 16_384;
+/// Longest command that becomes a message, in bytes of its texts: a journal record has a bound.
+const MAX_COMMAND_BYTES: usize = 1 << 20;
+
+#[derive(Resource)]
+struct Submissions(Receiver<Submission>);
+
+pub(super) fn plugin(app: &mut App, submissions: Receiver<Submission>) {
+    app.insert_resource(Submissions(submissions))
+        .add_systems(Update, take_in_commands.in_set(FrameSystems::Intake));
+}
+
+/// Takes nothing in any more: who sends finds the world closed.
+pub(super) fn close(world: &mut World) {
+    world.remove_resource::<Submissions>();
+}
+
+fn take_in_commands(
+    submissions: If<Res<Submissions>>,
+    clock: Res<Clock>,
+    journal: Res<Journal>,
+    problems: Res<Problems>,
+    mut pipeline: ResMut<Pipeline>,
+    mut subscribers: ResMut<Subscribers>,
+    mut outbox: ResMut<Outbox>,
+) {
+    while pipeline.waiting() < UNDER_WAY {
+        let Ok(Submission { port, request }) = submissions.0.try_recv() else { return };
+        match request {
+            Request::Open { sender_id, events } => subscribers.open(port, sender_id, events),
+            Request::FullState => subscribers.ask_full_state(port),
+            Request::Command { ticket, command } => {
+                let refusal = journal.read_only().map(|reason| {
+                    let message = format!("the world is read-only: {reason}. Nothing was changed");
+                    Fault::new(FaultKind::Refused, message)
+                });
+                let sequence = pipeline.next_sequence;
+                let sender_id = subscribers.sender_id(port);
+                let envelope = refusal.map_or_else(
+                    || {
+                        let envelope = Envelope {
+                            message_id: Envelope::id_of(pipeline.world_id, sequence),
+                            correlation_id: None,
+                            sender_id,
+                            target: command.target.clone(),
+                            selector: command.selector.clone(),
+                            args: command.args.clone(),
+                            issued_at: (clock.unix_ms)(),
+                            retries: None,
+                        };
+                        admit(envelope, &command, &problems, pipeline.world_id)
+                    },
+                    Err,
+                );
+                match envelope {
+                    Ok(envelope) => {
+                        pipeline.next_sequence += 1;
+                        let message = Message { sequence, envelope: Arc::new(envelope) };
+                        pipeline.numbered.push_back(message);
+                        outbox.tell(port, StateUpdateEvent::CommandAccepted { ticket, sequence });
+                    }
+                    Err(fault) => outbox.tell(port, StateUpdateEvent::CommandRefused { ticket, fault }),
+                }
+            }
+        }
+    }
+}
+
+/// `retry N` becomes the failed message again; `dismiss N` must name one.
+fn admit(
+    mut envelope: Envelope,
+    command: &UICommand,
+    problems: &Problems,
+    world_id: uuid::Uuid,
+) -> Result<Envelope, Fault> {
+    let size = command_bytes(command);
+    if size > MAX_COMMAND_BYTES {
+        let message = format!("the message has {size} bytes; a message has at most {MAX_COMMAND_BYTES}");
+        return Err(Fault::new(FaultKind::BadArgument, message));
+    }
+    let to_workspace = matches!(&command.target, Target::Name(name) if name == "workspace");
+    if !to_workspace || !matches!(command.selector.as_str(), "retry" | "dismiss") {
+        return Ok(envelope);
+    }
+    let number = match command.args.first() {
+        Some(Argument { value: Literal::Value(Value::Number(number)), .. }) => *number,
+        _ => 0.0,
+    };
+    let known = problems.iter().find(|problem| problem.sequence as f64 == number);
+    let Some(problem) = known else {
+        let message = format!("no failed message has the number {number}; `problems` lists them");
+        return Err(Fault::new(FaultKind::BadArgument, message));
+    };
+    if command.selector.as_str() == "retry" {
+        envelope.correlation_id = Some(Envelope::id_of(world_id, problem.sequence));
+        envelope.target = problem.envelope.target.clone();
+        envelope.selector = problem.envelope.selector.clone();
+        envelope.args = problem.envelope.args.clone();
+        envelope.retries = Some(problem.sequence);
+    }
+    Ok(envelope)
+}
+
+fn command_bytes(command: &UICommand) -> usize {
+    fn value(of: &Value) -> usize {
+        match of {
+            Value::Text(text) => text.len(),
+            Value::List(items) => items.iter().map(value).sum(),
+            Value::Map(entries) => entries.values().map(value).sum(),
+            _ => 8,
+        }
+    }
+    fn literal(of: &Literal) -> usize {
+        match of {
+            Literal::Value(of) => value(of),
+            Literal::Named(name) => name.len(),
+            Literal::List(items) => items.iter().map(literal).sum(),
+            Literal::Map(entries) => entries.iter().map(|(_, of)| literal(of)).sum(),
+        }
+    }
+    let target = match &command.target {
+        Target::Name(name) => name.len(),
+        Target::Id(_) => 16,
+    };
+    target + command.args.iter().map(|argument| literal(&argument.value)).sum::<usize>()
+}

@@ -1,0 +1,123 @@
+//! Journal: envelopes to the Alembic, its answers back. Never waits for the disk.
+
+use super::pipeline::Pipeline;
+use super::reflect::Outbox;
+use super::schedule::FrameSystems;
+use super::snapshots::{self, Dirty};
+use crate::object::{LogLevel, Object, ObjectId, Outcome, StateUpdateEvent};
+use crate::persistence::{Alembic, Reply};
+use bevy::prelude::*;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The world's end of the Alembic.
+#[derive(Resource)]
+pub(super) struct Journal {
+    alembic: Option<Alembic>,
+    durable: u64,
+    /// Durable outcomes above `durable`, which wait for an earlier one.
+    ahead: BTreeSet<u64>,
+    read_only: Option<String>,
+}
+
+impl Journal {
+    /// Every message up to this number has its outcome on disk.
+    pub(super) fn durable(&self) -> u64 {
+        self.durable
+    }
+
+    /// Why nothing is written any more, if so.
+    pub(super) fn read_only(&self) -> Option<&str> {
+        self.read_only.as_deref()
+    }
+
+    /// Hands over how a turn ended.
+    pub(super) fn append_outcome(&self, sequence: u64, outcome: Arc<Outcome>, resolves: Vec<u64>) {
+        if let Some(alembic) = &self.alembic {
+            alembic.append_outcome(sequence, outcome, resolves);
+        }
+    }
+
+    /// Hands over how changed objects stand now, after every outcome handed over so far.
+    pub(super) fn snapshot(&self, objects: Vec<(ObjectId, Option<Object>)>) {
+        if let Some(alembic) = &self.alembic
+            && self.read_only.is_none()
+        {
+            alembic.snapshot(objects);
+        }
+    }
+
+    fn note_durable(&mut self, outcomes: &[u64]) {
+        self.ahead.extend(outcomes);
+        while self.ahead.remove(&(self.durable + 1)) {
+            self.durable += 1;
+        }
+    }
+}
+
+pub(super) fn plugin(app: &mut App, alembic: Alembic, durable: u64) {
+    app.insert_resource(Journal { alembic: Some(alembic), durable, ahead: BTreeSet::new(), read_only: None })
+        .add_systems(Update, exchange_with_alembic.in_set(FrameSystems::Journal));
+}
+
+fn exchange_with_alembic(
+    mut journal: ResMut<Journal>,
+    mut pipeline: ResMut<Pipeline>,
+    mut outbox: ResMut<Outbox>,
+) {
+    let journal = &mut *journal;
+    let Some(alembic) = &journal.alembic else { return };
+    let replies: Vec<Reply> = alembic.replies().try_iter().collect();
+    while let Some(message) = pipeline.numbered.front() {
+        if !alembic.try_append_envelope(message.sequence, message.envelope.clone()) {
+            break;
+        }
+        if let Some(message) = pipeline.numbered.pop_front() {
+            pipeline.journaling.insert(message.sequence, message);
+        }
+    }
+    for reply in replies {
+        match reply {
+            Reply::Durable { envelopes, outcomes } => {
+                for sequence in envelopes {
+                    if let Some(message) = pipeline.journaling.remove(&sequence) {
+                        pipeline.ready.push_back(message);
+                    }
+                }
+                if !outcomes.is_empty() {
+                    for sequence in &outcomes {
+                        pipeline.settled.remove(sequence);
+                    }
+                    journal.note_durable(&outcomes);
+                    outbox.publish(StateUpdateEvent::TurnsDurable { sequences: outcomes });
+                }
+            }
+            Reply::ReadOnly(reason) => {
+                outbox.log(LogLevel::Error, format!("the world is read-only from here on: {reason}"));
+                journal.read_only.get_or_insert(reason);
+            }
+        }
+    }
+    if journal.read_only.is_some() {
+        // What is on disk without an outcome is delivered when the world wakes next.
+        pipeline.numbered.clear();
+        pipeline.journaling.clear();
+        pipeline.ready.clear();
+        pipeline.settled.clear();
+    }
+}
+
+/// Whether the world stopped writing.
+pub(super) fn is_read_only(world: &World) -> bool {
+    world.get_resource::<Journal>().is_none_or(|journal| journal.read_only.is_some())
+}
+
+/// Hands over what is not snapshotted yet, and lets the Alembic finish.
+pub(super) fn close(world: &mut World) {
+    let _ = world.run_system_cached_with(snapshots::take_snapshots, Dirty::EVERYTHING);
+    if let Some(mut journal) = world.get_resource_mut::<Journal>()
+        && let Some(alembic) = journal.alembic.take()
+    {
+        alembic.close();
+    }
+}

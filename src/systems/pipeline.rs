@@ -1,0 +1,88 @@
+//! Where each message stands between intake and its durable outcome.
+
+use crate::object::{Envelope, Outcome};
+use bevy::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The clocks that the world may read: given to it, so that tests can stop them.
+#[derive(Resource, Clone, Copy, Debug)]
+pub struct Clock {
+    /// Milliseconds since 1970 (UTC), for `issued_at`.
+    pub unix_ms: fn() -> u64,
+    /// Time since some beginning, for the budget of a frame.
+    pub monotonic: fn() -> Duration,
+}
+
+/// How long a frame may deliver turns; the turn in which the time runs out is finished.
+#[derive(Resource, Clone, Copy, Debug)]
+pub struct DeliveryBudget(pub Duration);
+
+impl Default for DeliveryBudget {
+    fn default() -> Self {
+        Self(Duration::from_millis(8))
+    }
+}
+
+/// A numbered message.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    pub(super) sequence: u64,
+    pub(super) envelope: Arc<Envelope>,
+}
+
+/// A turn that ended in this frame.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub(super) message: Message,
+    pub(super) outcome: Outcome,
+}
+
+/// Every message that has no durable outcome yet, by how far it came.
+#[derive(Resource, Debug)]
+pub(super) struct Pipeline {
+    pub(super) world_id: Uuid,
+    pub(super) next_sequence: u64,
+    /// Numbered, not with the Alembic yet.
+    pub(super) numbered: VecDeque<Message>,
+    /// With the Alembic, not durable yet.
+    pub(super) journaling: BTreeMap<u64, Message>,
+    /// Durable, not delivered yet, in order.
+    pub(super) ready: VecDeque<Message>,
+    /// Delivered in this frame, not settled yet.
+    pub(super) delivered: Vec<Turn>,
+    /// Settled; the outcome is not durable yet.
+    pub(super) settled: BTreeSet<u64>,
+}
+
+impl Pipeline {
+    /// Messages without a durable outcome.
+    pub(super) fn waiting(&self) -> usize {
+        self.numbered.len() + self.journaling.len() + self.ready.len() + self.delivered.len() + self.settled.len()
+    }
+
+    /// Whether no message is under way.
+    pub(super) fn is_settled(&self) -> bool {
+        self.waiting() == 0
+    }
+
+    /// Whether the next frame can go on with something by itself.
+    pub(super) fn has_work(&self) -> bool {
+        !self.ready.is_empty() || !self.numbered.is_empty()
+    }
+}
+
+pub(super) fn plugin(app: &mut App, world_id: Uuid, next_sequence: u64, pending: Vec<(u64, Envelope)>) {
+    let again = |(sequence, envelope)| Message { sequence, envelope: Arc::new(envelope) };
+    app.insert_resource(Pipeline {
+        world_id,
+        next_sequence,
+        numbered: VecDeque::new(),
+        journaling: BTreeMap::new(),
+        ready: pending.into_iter().map(again).collect(),
+        delivered: Vec::new(),
+        settled: BTreeSet::new(),
+    });
+}

@@ -1,0 +1,154 @@
+//! Reflect: numbered events tell every subscriber what became of the frame.
+
+use super::journal::Journal;
+use super::pipeline::Pipeline;
+use super::problems::Problems;
+use super::schedule::FrameSystems;
+use crate::components::{EntityObjects, ObjectData, ObjectIndex};
+use crate::object::{Event, EventBody, LogEvent, LogLevel, Object, ObjectRef, Objects, StateUpdateEvent, Status};
+use bevy::prelude::*;
+use crossbeam_channel::{Sender, TrySendError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Events of this frame, in order.
+#[derive(Resource, Default)]
+pub(super) struct Outbox(Vec<(Option<u64>, EventBody)>);
+
+impl Outbox {
+    /// For every subscriber.
+    pub(super) fn publish(&mut self, event: StateUpdateEvent) {
+        self.0.push((None, EventBody::State(event)));
+    }
+
+    /// For one port.
+    pub(super) fn tell(&mut self, port: u64, event: StateUpdateEvent) {
+        self.0.push((Some(port), EventBody::State(event)));
+    }
+
+    /// A line for every transcript.
+    pub(super) fn log(&mut self, level: LogLevel, message: String) {
+        self.0.push((None, EventBody::Log(LogEvent { level, message, turn: None })));
+    }
+}
+
+struct Subscriber {
+    sender_id: String,
+    events: Sender<Event>,
+    sequence: u64,
+    wants: Wants,
+}
+
+#[derive(PartialEq, Eq, Clone, Copy)]
+enum Wants {
+    Events,
+    /// It asked for the full state: told after the events of the frame.
+    FullState,
+    /// It opened in this frame: the full state is its first event.
+    First,
+}
+
+impl Subscriber {
+    /// A full queue swallows the event, but not its number: the subscriber sees the gap. False where nobody listens.
+    fn send(&mut self, body: EventBody) -> bool {
+        self.sequence += 1;
+        !matches!(self.events.try_send(Event { sequence: self.sequence, body }), Err(TrySendError::Disconnected(_)))
+    }
+}
+
+/// Who is told.
+#[derive(Resource, Default)]
+pub(super) struct Subscribers(BTreeMap<u64, Subscriber>);
+
+impl Subscribers {
+    pub(super) fn open(&mut self, port: u64, sender_id: String, events: Sender<Event>) {
+        self.0.insert(port, Subscriber { sender_id, events, sequence: 0, wants: Wants::First });
+    }
+
+    pub(super) fn ask_full_state(&mut self, port: u64) {
+        if let Some(subscriber) = self.0.get_mut(&port)
+            && subscriber.wants == Wants::Events
+        {
+            subscriber.wants = Wants::FullState;
+        }
+    }
+
+    pub(super) fn sender_id(&self, port: u64) -> String {
+        self.0.get(&port).map_or_else(String::new, |subscriber| subscriber.sender_id.clone())
+    }
+}
+
+/// The status that subscribers know.
+#[derive(Resource, Default)]
+struct Told(Status);
+
+pub(super) fn plugin(app: &mut App, awakening: String) {
+    let mut outbox = Outbox::default();
+    outbox.log(LogLevel::Info, awakening);
+    app.insert_resource(outbox)
+        .init_resource::<Subscribers>()
+        .init_resource::<Told>()
+        .add_systems(Update, tell_subscribers.in_set(FrameSystems::Reflect));
+}
+
+fn tell_subscribers(
+    index: Res<ObjectIndex>,
+    objects: Query<ObjectData>,
+    journal: Res<Journal>,
+    pipeline: Res<Pipeline>,
+    problems: Res<Problems>,
+    mut outbox: ResMut<Outbox>,
+    mut subscribers: ResMut<Subscribers>,
+    mut told: ResMut<Told>,
+) {
+    let status = Status {
+        durable: journal.durable(),
+        waiting: pipeline.waiting() as u64,
+        objects: index.len(),
+        problems: problems.len(),
+        read_only: journal.read_only().map(ToString::to_string),
+    };
+    if status != told.0 {
+        outbox.publish(StateUpdateEvent::Status(status.clone()));
+        told.0 = status;
+    }
+    if subscribers.0.is_empty() {
+        // The first lines wait for the first listener.
+        outbox.0.retain(|(_, body)| matches!(body, EventBody::Log(_)));
+        return;
+    }
+    let events = std::mem::take(&mut outbox.0);
+    let mut whole: Option<EventBody> = None;
+    let mut full_state = || {
+        whole
+            .get_or_insert_with(|| {
+                let world = EntityObjects::new(&index, &objects);
+                let all: Vec<Object> =
+                    world.ids().into_iter().filter_map(|id| world.object(id).map(ObjectRef::to_object)).collect();
+                EventBody::State(StateUpdateEvent::FullState {
+                    objects: Arc::new(all),
+                    problems: Arc::new(problems.iter().cloned().collect()),
+                    status: told.0.clone(),
+                })
+            })
+            .clone()
+    };
+    subscribers.0.retain(|port, subscriber| {
+        let wants = std::mem::replace(&mut subscriber.wants, Wants::Events);
+        let mut listens = wants != Wants::First || subscriber.send(full_state());
+        for (to, body) in &events {
+            let concerns = match to {
+                Some(to) => to == port,
+                // What happened in the frame is in the full state already.
+                None => wants != Wants::First || matches!(body, EventBody::Log(_)),
+            };
+            if listens && concerns {
+                listens = subscriber.send(body.clone());
+            }
+        }
+        if listens && wants == Wants::FullState {
+            listens = subscriber.send(full_state());
+        }
+        listens
+    });
+}

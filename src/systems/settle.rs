@@ -1,0 +1,84 @@
+//! Settle: the only writer of authored state. Applies what the frame's turns changed, in order.
+
+use super::journal::Journal;
+use super::pipeline::{Pipeline, Turn};
+use super::problems::Problems;
+use super::reflect::Outbox;
+use super::schedule::FrameSystems;
+use super::snapshots::Dirty;
+use crate::components::{ObjectBundle, ObjectDataMut, ObjectIndex};
+use crate::object::{Change, Envelope, Outcome, Problem, StateUpdateEvent, Value};
+use bevy::prelude::*;
+use std::sync::Arc;
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(Update, settle_turns.in_set(FrameSystems::Settle));
+}
+
+fn settle_turns(world: &mut World, objects: &mut QueryState<ObjectDataMut>) {
+    let turns = std::mem::take(&mut world.resource_mut::<Pipeline>().delivered);
+    for Turn { message, outcome } in turns {
+        if let Outcome::Completed { changes, .. } = &outcome {
+            for change in changes {
+                apply(world, objects, change);
+            }
+        }
+        world.resource_mut::<Dirty>().count_turn();
+        let resolves = resolved_by(&message.envelope, &outcome);
+        let sequence = message.sequence;
+        let outcome = Arc::new(outcome);
+        world.resource_mut::<Journal>().append_outcome(sequence, outcome.clone(), resolves.clone());
+        world.resource_mut::<Pipeline>().settled.insert(sequence);
+
+        let mut gone: Vec<u64> = Vec::new();
+        let mut problems = world.resource_mut::<Problems>();
+        for number in resolves {
+            if problems.solve(number) {
+                gone.push(number);
+            }
+        }
+        if let Outcome::Failed(fault) = &*outcome {
+            let problem = Problem { sequence, envelope: message.envelope.clone(), fault: fault.clone() };
+            gone.extend(problems.add(problem));
+        }
+        let mut outbox = world.resource_mut::<Outbox>();
+        outbox.publish(StateUpdateEvent::TurnSettled { sequence, envelope: message.envelope, outcome });
+        for sequence in gone {
+            outbox.publish(StateUpdateEvent::ProblemSolved { sequence });
+        }
+    }
+}
+
+/// Failed messages that this one ends: the one it tries again, or the one it dismisses.
+fn resolved_by(envelope: &Envelope, outcome: &Outcome) -> Vec<u64> {
+    let dismissed = match outcome {
+        Outcome::Completed { result: Value::Number(number), .. } if envelope.selector.as_str() == "dismiss" => {
+            Some(*number as u64)
+        }
+        _ => None,
+    };
+    envelope.retries.into_iter().chain(dismissed).collect()
+}
+
+fn apply(world: &mut World, objects: &mut QueryState<ObjectDataMut>, change: &Change) {
+    let id = change.id();
+    match change {
+        Change::Create(object) => {
+            let entity = world.spawn(ObjectBundle::from((**object).clone())).id();
+            world.resource_mut::<ObjectIndex>().insert(id, object.name.as_ref(), entity);
+        }
+        Change::Delete(object) => {
+            if let Some(entity) = world.resource_mut::<ObjectIndex>().remove(id, object.name.as_ref()) {
+                world.despawn(entity);
+            }
+        }
+        other => {
+            let entity = world.resource::<ObjectIndex>().entity(id);
+            if let Some(mut object) = entity.and_then(|entity| objects.get_mut(world, entity).ok()) {
+                object.apply(other);
+            }
+            world.resource_mut::<ObjectIndex>().rename(other);
+        }
+    }
+    world.resource_mut::<Dirty>().note(id);
+}
