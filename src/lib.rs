@@ -6,4 +6,5 @@
 pub mod components;
 pub mod language;
 pub mod object;
+pub mod persistence;
 pub mod systems;

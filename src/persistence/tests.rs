@@ -1,0 +1,1 @@
+//! Laws of the room as a whole.
