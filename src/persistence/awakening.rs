@@ -92,9 +92,11 @@ fn wake_up(store: &Store, now_ms: u64, created: bool) -> Result<Waking, ReadErro
 
     let tried = |sequence: &u64| replay.attempts.get(sequence).copied().unwrap_or_default();
     let given_up: Vec<u64> = replay.pending.keys().filter(|sequence| tried(sequence).alone >= TRIES).copied().collect();
-    let ends = replay.lost.iter().map(|sequence| (*sequence, lost_outcome())).chain(
-        given_up.iter().map(|sequence| (*sequence, given_up_outcome())),
-    );
+    let ends = replay
+        .lost
+        .iter()
+        .map(|sequence| (*sequence, lost_outcome()))
+        .chain(given_up.iter().map(|sequence| (*sequence, given_up_outcome())));
     for (sequence, outcome) in ends.collect::<Vec<_>>() {
         replay.pending.remove(&sequence);
         replay.ledger.outcome(sequence, &outcome, &[], &mut batch).map_err(damaged)?;

@@ -31,7 +31,9 @@ pub enum OpenError {
         needs: String,
     },
     /// The file system refuses.
-    #[error("the world at {path} can't be used: {reason}; check that the folder is on a local, writable disk with room")]
+    #[error(
+        "the world at {path} can't be used: {reason}; check that the folder is on a local, writable disk with room"
+    )]
     Unusable {
         /// The world's folder.
         path: PathBuf,

@@ -37,7 +37,14 @@ impl Batch {
     }
 
     /// Keeps the bytes of a damaged record. The key is the name of its database and its key there.
-    pub(super) fn quarantine(&mut self, part: &str, key: &[u8], reason: &str, raw: &[u8], now_ms: u64) -> Result<(), String> {
+    pub(super) fn quarantine(
+        &mut self,
+        part: &str,
+        key: &[u8],
+        reason: &str,
+        raw: &[u8],
+        now_ms: u64,
+    ) -> Result<(), String> {
         let (reason, writer) = (reason.to_string(), WRITER.to_string());
         let value = to_bytes(&WireQuarantined { reason, found_at: now_ms, writer, raw: raw.to_vec() })?;
         self.quarantine.insert([part.as_bytes(), b"/", key].concat(), Some(value));

@@ -92,7 +92,8 @@ pub(super) struct Replay {
 
 /// Reads the record about the whole.
 pub(super) fn read_meta(txn: &RoTxn, dbs: &Databases) -> Result<Meta, ReadError> {
-    let bytes = dbs.meta.get(txn, META_KEY)?.ok_or_else(|| ReadError::Damaged("its `meta` record is missing".into()))?;
+    let bytes =
+        dbs.meta.get(txn, META_KEY)?.ok_or_else(|| ReadError::Damaged("its `meta` record is missing".into()))?;
     let record = record::decode(bytes, None).map_err(|error| match error {
         error if error.is_newer() => ReadError::Newer(error.to_string()),
         error => ReadError::Damaged(format!("its `meta` record: {error}")),

@@ -154,9 +154,7 @@ impl From<&Change> for WireChange {
                 before: before.as_ref().map(Name::to_string),
                 after: after.as_ref().map(Name::to_string),
             },
-            Change::SetParents { before, after, .. } => {
-                Self::SetParents { id, before: ids(before), after: ids(after) }
-            }
+            Change::SetParents { before, after, .. } => Self::SetParents { id, before: ids(before), after: ids(after) },
         }
     }
 }

@@ -137,7 +137,8 @@ impl From<&MethodVersion> for WireMethod {
 impl TryFrom<WireMethod> for MethodVersion {
     type Error = String;
     fn try_from(wire: WireMethod) -> Result<Self, String> {
-        let WireMethod { number, follows, params, source, doc, author, instruction, contract, verdicts, sequence } = wire;
+        let WireMethod { number, follows, params, source, doc, author, instruction, contract, verdicts, sequence } =
+            wire;
         let params = params.iter().map(|param| name(param)).collect::<Result<_, _>>()?;
         let origin = Origin { author, instruction, contract, verdicts, sequence };
         Ok(Self { number, follows, params, source, doc, origin })
