@@ -122,7 +122,7 @@ impl TryFrom<WireEnvelope> for Envelope {
 pub(super) enum WireChange {
     Create { object: WireObject },
     Delete { object: WireObject },
-    SetSlot { id: Uuid, slot: String, place: u64, before: Option<WireSlot>, after: Option<WireSlot> },
+    SetSlot { id: Uuid, slot: String, place: u64, before: Option<Box<WireSlot>>, after: Option<Box<WireSlot>> },
     AddVersion { id: Uuid, selector: String, version: WireMethod },
     RemoveVersion { id: Uuid, selector: String, version: WireMethod },
     Rename { id: Uuid, before: Option<String>, after: Option<String> },
@@ -140,8 +140,8 @@ impl From<&Change> for WireChange {
                 id,
                 slot: slot.to_string(),
                 place: *place as u64,
-                before: before.as_ref().map(WireSlot::from),
-                after: after.as_ref().map(WireSlot::from),
+                before: before.as_ref().map(|slot| Box::new(slot.into())),
+                after: after.as_ref().map(|slot| Box::new(slot.into())),
             },
             Change::AddVersion { selector, version, .. } => {
                 Self::AddVersion { id, selector: selector.to_string(), version: (&**version).into() }
@@ -164,7 +164,7 @@ impl TryFrom<WireChange> for Change {
     fn try_from(wire: WireChange) -> Result<Self, String> {
         let object = |object: WireObject| Object::try_from(object).map(Box::new);
         let version = |version: WireMethod| MethodVersion::try_from(version).map(Box::new);
-        let slot_of = |slot: Option<WireSlot>| slot.map(Slot::try_from).transpose();
+        let slot_of = |slot: Option<Box<WireSlot>>| slot.map(|slot| Slot::try_from(*slot)).transpose();
         let ids = |ids: Vec<Uuid>| ids.into_iter().map(ObjectId).collect();
         Ok(match wire {
             WireChange::Create { object: made } => Self::Create(object(made)?),
