@@ -1,0 +1,318 @@
+//! The Alembic: the journal thread, the only writer of a world. Group commit, one sync for each batch.
+//!
+//! It never runs a turn and never waits for the frame, and the frame never waits for it: requests come in by a
+//! queue, answers go out by another. The queue is bounded by admission: envelopes by count and bytes; an outcome or
+//! a snapshot only ever follows an envelope that was let in.
+
+use super::folder::WorldLock;
+use super::ledger::{Batch, Ledger};
+use super::store::Shelf;
+use crate::object::{Envelope, Object, ObjectId, Outcome};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use thiserror::Error;
+
+/// Envelopes that may wait for the disk.
+const WAITING_ENVELOPES: usize = 8_192;
+/// Records in one transaction.
+const BATCH_RECORDS: usize = 4_096;
+/// Bytes in one transaction, after which no more is added.
+const BATCH_BYTES: usize = 1 << 20;
+/// Bytes of snapshots in one transaction, after which no more is added.
+const SNAPSHOT_BYTES: usize = 256 << 10;
+
+/// The disk is slow, or the world is read-only: try again in a later frame.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("busy: the disk is slow")]
+pub struct Full;
+
+/// What the Alembic tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// A commit is on disk.
+    Durable {
+        /// Messages that may be delivered now, in this order. Pending messages of the awakening are among them.
+        envelopes: Vec<u64>,
+        /// Messages whose outcomes are on disk.
+        outcomes: Vec<u64>,
+        /// The last position of the log that is on disk.
+        position: u64,
+    },
+    /// Writing failed; nothing is written any more, and nothing more is answered. The reason is in words.
+    ReadOnly(String),
+}
+
+enum Request {
+    Envelope(u64, Arc<Envelope>),
+    Outcome(u64, Arc<Outcome>, Vec<u64>),
+    Snapshot(Vec<(ObjectId, Option<Object>)>),
+}
+
+#[derive(Debug, Default)]
+struct Admission {
+    waiting: AtomicUsize,
+    stopped: AtomicBool,
+}
+
+/// The way to the journal thread. Dropping it is closing it.
+#[derive(Debug)]
+pub struct Alembic {
+    requests: Option<Sender<Request>>,
+    replies: Receiver<Reply>,
+    admission: Arc<Admission>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Alembic {
+    /// Hands over a message. It may be delivered once [`Reply::Durable`] names it. Never blocks.
+    ///
+    /// # Errors
+    /// [`Full`] while 8,192 envelopes wait for the disk, and for ever in a world that is read-only.
+    pub fn append_envelope(&self, sequence: u64, envelope: impl Into<Arc<Envelope>>) -> Result<(), Full> {
+        let full = self.admission.waiting.load(Ordering::Relaxed) >= WAITING_ENVELOPES;
+        if full || self.admission.stopped.load(Ordering::Relaxed) {
+            return Err(Full);
+        }
+        self.admission.waiting.fetch_add(1, Ordering::Relaxed);
+        self.request(Request::Envelope(sequence, envelope.into()));
+        Ok(())
+    }
+
+    /// Hands over how the turn of a message ended, and the failed messages that no longer wait because of it.
+    /// Outcomes come in the order in which they were applied. Never blocks.
+    pub fn append_outcome(&self, sequence: u64, outcome: impl Into<Arc<Outcome>>, resolves: Vec<u64>) {
+        self.request(Request::Outcome(sequence, outcome.into(), resolves));
+    }
+
+    /// Hands over objects as they stand after every outcome handed over so far; `None` for one that is deleted.
+    ///
+    /// They reach the Sapwood in the background. Which changes are covered is worked out here: a changed object
+    /// that is never handed over only makes awakening longer. Never blocks.
+    pub fn snapshot(&self, objects: Vec<(ObjectId, Option<Object>)>) {
+        self.request(Request::Snapshot(objects));
+    }
+
+    /// The answers. The `wake` given to `open` is called after each.
+    pub fn replies(&self) -> &Receiver<Reply> {
+        &self.replies
+    }
+
+    /// Writes what was handed over, notes that the world was closed in order, and waits until all of it is on disk.
+    pub fn close(self) {
+        drop(self);
+    }
+
+    fn request(&self, request: Request) {
+        if let Some(requests) = &self.requests {
+            // A thread that is gone has told why.
+            let _ = requests.send(request);
+        }
+    }
+}
+
+impl Drop for Alembic {
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What the journal thread begins with.
+pub(super) struct Beginning {
+    pub(super) shelf: Box<dyn Shelf>,
+    pub(super) ledger: Ledger,
+    /// Pending messages in order, and whether each is to be delivered alone.
+    pub(super) redeliver: VecDeque<(u64, bool)>,
+    /// Objects to snapshot as they stand at the end of the log.
+    pub(super) snapshots: Vec<(ObjectId, Option<Object>)>,
+    pub(super) lock: Option<WorldLock>,
+}
+
+/// Starts the journal thread.
+pub(super) fn start(beginning: Beginning, wake: Box<dyn Fn() + Send + Sync>) -> std::io::Result<Alembic> {
+    let (requests, incoming) = unbounded();
+    let (outgoing, replies) = unbounded();
+    let admission = Arc::new(Admission::default());
+    let Beginning { shelf, ledger, redeliver, snapshots, lock } = beginning;
+    let position = ledger.last;
+    let mut worker = Worker {
+        shelf,
+        snapshots: snapshots.into_iter().map(|(id, object)| (id, object, position)).collect(),
+        ledger,
+        redelivery: Redelivery { queue: redeliver, ..Redelivery::default() },
+        incoming,
+        outgoing,
+        wake,
+        admission: admission.clone(),
+    };
+    let thread = std::thread::Builder::new().name("alembic".into()).spawn(move || {
+        let end = catch_unwind(AssertUnwindSafe(|| worker.run()));
+        if let Some(reason) = end.unwrap_or_else(|_| Some("the journal thread came to an unforeseen end".into())) {
+            worker.stop(reason);
+        }
+        worker.shelf.close();
+        drop(lock);
+    })?;
+    Ok(Alembic { requests: Some(requests), replies, admission, thread: Some(thread) })
+}
+
+struct Worker {
+    shelf: Box<dyn Shelf>,
+    ledger: Ledger,
+    redelivery: Redelivery,
+    /// Objects that wait for their snapshot, each with the position it stands at.
+    snapshots: VecDeque<(ObjectId, Option<Object>, u64)>,
+    incoming: Receiver<Request>,
+    outgoing: Sender<Reply>,
+    wake: Box<dyn Fn() + Send + Sync>,
+    admission: Arc<Admission>,
+}
+
+/// What to tell when a batch is on disk.
+#[derive(Debug, Default)]
+struct News {
+    /// Of pending messages.
+    again: Vec<u64>,
+    envelopes: Vec<u64>,
+    outcomes: Vec<u64>,
+}
+
+impl Worker {
+    /// Works until the world is closed (`None`), or until nothing can be written any more.
+    fn run(&mut self) -> Option<String> {
+        let mut open = true;
+        while open || !self.snapshots.is_empty() {
+            if let Err(reason) = self.write_one_batch(&mut open) {
+                return Some(reason);
+            }
+        }
+        let clean = self.ledger.meta(true).and_then(|meta| self.shelf.write(&Batch::default(), &meta));
+        clean.err()
+    }
+
+    /// Blocks for one request unless there is other work, then takes all that wait, up to the bounds of a batch.
+    fn write_one_batch(&mut self, open: &mut bool) -> Result<(), String> {
+        let mut batch = Batch::default();
+        let mut news = News::default();
+        for (sequence, alone) in self.redelivery.due() {
+            self.ledger.attempt(sequence, alone, &mut batch)?;
+            news.again.push(sequence);
+        }
+        let mut next = if batch.is_empty() && self.snapshots.is_empty() {
+            self.incoming.recv().map_err(|_| TryRecvError::Disconnected)
+        } else {
+            self.incoming.try_recv()
+        };
+        loop {
+            match next {
+                Ok(request) => self.take(request, &mut batch, &mut news)?,
+                Err(ended) => {
+                    *open &= ended != TryRecvError::Disconnected;
+                    break;
+                }
+            }
+            if batch.heartwood.len() >= BATCH_RECORDS || batch.bytes >= BATCH_BYTES {
+                break;
+            }
+            next = self.incoming.try_recv();
+        }
+        let enough = batch.bytes + SNAPSHOT_BYTES;
+        while batch.bytes < enough
+            && let Some((id, object, position)) = self.snapshots.pop_front()
+        {
+            self.ledger.snapshot(id, object.as_ref(), position, &mut batch)?;
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let meta = self.ledger.meta(false)?;
+        self.shelf.write(&batch, &meta)?;
+        self.tell(news);
+        Ok(())
+    }
+
+    fn take(&mut self, request: Request, batch: &mut Batch, news: &mut News) -> Result<(), String> {
+        match request {
+            Request::Envelope(sequence, envelope) => {
+                news.envelopes.push(sequence);
+                self.ledger.envelope(sequence, &envelope, batch)
+            }
+            Request::Outcome(sequence, outcome, resolves) => {
+                news.outcomes.push(sequence);
+                self.ledger.outcome(sequence, &outcome, &resolves, batch)
+            }
+            Request::Snapshot(objects) => {
+                let position = self.ledger.last;
+                self.snapshots.extend(objects.into_iter().map(|(id, object)| (id, object, position)));
+                Ok(())
+            }
+        }
+    }
+
+    fn tell(&mut self, news: News) {
+        self.admission.waiting.fetch_sub(news.envelopes.len(), Ordering::Relaxed);
+        let envelopes = self.redelivery.release(news.again, news.envelopes, &news.outcomes);
+        if !envelopes.is_empty() || !news.outcomes.is_empty() {
+            let position = self.ledger.last;
+            self.reply(Reply::Durable { envelopes, outcomes: news.outcomes, position });
+        }
+    }
+
+    fn reply(&self, reply: Reply) {
+        // Whoever stopped listening needs no answer.
+        let _ = self.outgoing.send(reply);
+        (self.wake)();
+    }
+
+    /// Says why, and lets go by whatever still comes, until the world is closed.
+    fn stop(&mut self, reason: String) {
+        self.admission.stopped.store(true, Ordering::Relaxed);
+        let _ = catch_unwind(AssertUnwindSafe(|| self.reply(Reply::ReadOnly(reason))));
+        self.incoming.iter().for_each(drop);
+    }
+}
+
+/// Lets pending messages go, in order, before all new ones.
+///
+/// Those of which nothing is suspected go together. One that was tried again before goes alone: it is let go when
+/// its attempt is on disk, and the next only when its outcome is. So an attempt without outcome proves something.
+#[derive(Debug, Default)]
+struct Redelivery {
+    queue: VecDeque<(u64, bool)>,
+    /// The one that is alone.
+    alone: Option<u64>,
+    /// New messages that are durable and come after.
+    held: Vec<u64>,
+}
+
+impl Redelivery {
+    /// Takes out the messages whose attempts are to be journaled next.
+    fn due(&mut self) -> Vec<(u64, bool)> {
+        if self.alone.is_some() {
+            return Vec::new();
+        }
+        let together = self.queue.iter().take_while(|(_, alone)| !alone).count();
+        let due: Vec<(u64, bool)> = self.queue.drain(..together.max(1).min(self.queue.len())).collect();
+        self.alone = due.iter().find(|(_, alone)| *alone).map(|(sequence, _)| *sequence);
+        due
+    }
+
+    /// What may be delivered now that `again` (attempts), `envelopes` and `outcomes` are durable.
+    fn release(&mut self, again: Vec<u64>, envelopes: Vec<u64>, outcomes: &[u64]) -> Vec<u64> {
+        self.held.extend(envelopes);
+        if self.alone.is_some_and(|alone| outcomes.contains(&alone)) {
+            self.alone = None;
+        }
+        let mut released = again;
+        if self.alone.is_none() && self.queue.is_empty() {
+            released.append(&mut self.held);
+        }
+        released
+    }
+}

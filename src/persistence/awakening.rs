@@ -1,0 +1,240 @@
+//! Awakening: from the files to a world that goes on. Makes a world where none is.
+
+use super::alembic::{self, Alembic, Beginning};
+use super::folder::{self, BuildingSite, Ground, WorldLock, unusable};
+use super::ledger::{Batch, Ledger, Suspension};
+use super::replay::{self, ReadError, Replay};
+use super::store::{self, Shelf, Store, StoreError};
+use super::{Awakened, AwakeningReport, DamagedPart, NewWorld, OpenError};
+use crate::object::{Change, Envelope, Fault, FaultKind, Name, Object, ObjectId, ObjectRef, Objects, Outcome};
+use crate::object::{Target, Value};
+use heed::{MdbError, RoTxn};
+use std::collections::VecDeque;
+use std::path::Path;
+
+/// Up to so many pending messages are delivered one by one; more go together the first time.
+const ALONE_AT_FIRST: usize = 64;
+/// A message is given up when it was alone so many times and never came to an outcome.
+const TRIES: u32 = 2;
+
+/// Wakes the world in a folder, or makes `new` there if the folder is absent or empty.
+///
+/// `now_ms` is the time in milliseconds since 1970 (UTC). `wake` is called on the journal thread whenever
+/// [`Alembic::replies`] has something new. The world is locked until the Alembic is closed.
+///
+/// # Errors
+/// [`OpenError`] says what, where, and what to do next. Nothing was changed then.
+pub fn open(
+    dir: &Path,
+    new: Option<NewWorld>,
+    now_ms: u64,
+    wake: impl Fn() + Send + Sync + 'static,
+) -> Result<(Awakened, Alembic), OpenError> {
+    open_with(dir, new, now_ms, Box::new(wake), store::MAP_BYTES)
+}
+
+pub(super) fn open_with(
+    dir: &Path,
+    new: Option<NewWorld>,
+    now_ms: u64,
+    wake: Box<dyn Fn() + Send + Sync>,
+    map_bytes: usize,
+) -> Result<(Awakened, Alembic), OpenError> {
+    let canonical = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
+    let dir = canonical.as_path();
+    let mut created = false;
+    match (folder::survey(dir)?, new) {
+        (Ground::World, _) => {}
+        (Ground::Taken, _) => return Err(OpenError::NotAWorld(dir.to_path_buf())),
+        (Ground::Free, None) => return Err(OpenError::Absent(dir.to_path_buf())),
+        (Ground::Free, Some(new)) => {
+            make(dir, new, now_ms, map_bytes)?;
+            created = true;
+        }
+    }
+    let lock = WorldLock::take(dir, now_ms)?;
+    let mut store = Store::open(dir, map_bytes).map_err(|error| store_error(dir, error))?;
+    match wake_up(&store, now_ms, created) {
+        Ok(Waking { awakened, ledger, batch, meta, redeliver, snapshots }) => {
+            if let Err(reason) = store.write(&batch, &meta) {
+                Store::close(store);
+                return Err(unusable(dir, &reason));
+            }
+            let beginning = Beginning { shelf: Box::new(store), ledger, redeliver, snapshots, lock: Some(lock) };
+            let alembic = alembic::start(beginning, wake).map_err(|error| unusable(dir, &error))?;
+            Ok((awakened, alembic))
+        }
+        Err(error) => {
+            Store::close(store);
+            Err(read_error(dir, error))
+        }
+    }
+}
+
+/// A world that is about to go on.
+struct Waking {
+    awakened: Awakened,
+    ledger: Ledger,
+    /// What awakening itself writes, before anything is delivered.
+    batch: Batch,
+    meta: Vec<u8>,
+    redeliver: VecDeque<(u64, bool)>,
+    snapshots: Vec<(ObjectId, Option<Object>)>,
+}
+
+fn wake_up(store: &Store, now_ms: u64, created: bool) -> Result<Waking, ReadError> {
+    let txn = store.read()?;
+    let meta = replay::read_meta(&txn, &store.dbs)?;
+    let mut replay = Replay::awakening(&txn, &store.dbs, &meta)?;
+    let mut batch = Batch::default();
+    let damaged = ReadError::Damaged;
+    replay.ledger.epoch(now_ms, meta.wire.clean, &mut batch).map_err(damaged)?;
+
+    let tried = |sequence: &u64| replay.attempts.get(sequence).copied().unwrap_or_default();
+    let given_up: Vec<u64> = replay.pending.keys().filter(|sequence| tried(sequence).alone >= TRIES).copied().collect();
+    let ends = replay
+        .lost
+        .iter()
+        .map(|sequence| (*sequence, lost_outcome()))
+        .chain(given_up.iter().map(|sequence| (*sequence, given_up_outcome())));
+    for (sequence, outcome) in ends.collect::<Vec<_>>() {
+        replay.pending.remove(&sequence);
+        replay.ledger.outcome(sequence, &outcome, &[], &mut batch).map_err(damaged)?;
+    }
+    if replay.from_log_alone {
+        rewrite_suspended(&txn, store, &replay, &mut batch)?;
+    }
+    let problems = replay.problems(&txn, &store.dbs, &batch)?;
+    for wound in &replay.wounds {
+        let part = match wound.damage.part {
+            DamagedPart::Heartwood(_) => "heartwood",
+            DamagedPart::Sapwood(_) => "sapwood",
+            DamagedPart::Suspended => "suspended",
+            DamagedPart::Meta => "meta",
+        };
+        batch.quarantine(part, &wound.key, &wound.damage.reason, &wound.raw, now_ms).map_err(damaged)?;
+    }
+
+    let one_by_one = replay.pending.len() <= ALONE_AT_FIRST;
+    let redeliver = replay.pending.keys().map(|sequence| (*sequence, one_by_one || tried_before(&replay, *sequence)));
+    let redeliver: VecDeque<(u64, bool)> = redeliver.collect();
+    let stale = replay::stale(&replay).into_iter();
+    let snapshots = stale.map(|id| (id, replay.image.object(id).map(ObjectRef::to_object))).collect();
+    let report = AwakeningReport {
+        created,
+        clean_exit: meta.wire.clean,
+        snapshots: replay.counts.snapshots,
+        records: replay.counts.records,
+        redelivered: redeliver.len() as u64,
+        given_up,
+        damages: replay.wounds.iter().map(|wound| wound.damage.clone()).collect(),
+    };
+    let ledger = replay.ledger;
+    let awakened = Awakened {
+        world_id: meta.wire.world_id,
+        image: replay.image,
+        problems,
+        pending: replay.pending.into_iter().collect(),
+        next_sequence: ledger.next_sequence,
+        durable: ledger.settled_through(),
+        report,
+    };
+    let meta = ledger.meta(false).map_err(damaged)?;
+    Ok(Waking { awakened, ledger, batch, meta, redeliver, snapshots })
+}
+
+fn tried_before(replay: &Replay, sequence: u64) -> bool {
+    replay.attempts.get(&sequence).is_some_and(|attempts| attempts.all > 0)
+}
+
+/// Puts the list of failed messages as the log tells it in place of the one that is stored.
+fn rewrite_suspended(txn: &RoTxn, store: &Store, replay: &Replay, batch: &mut Batch) -> Result<(), ReadError> {
+    for entry in store.dbs.suspended.iter(txn)? {
+        batch.suspended.insert(entry?.0.to_vec(), None);
+    }
+    for (sequence, suspension) in &replay.ledger.suspended {
+        batch.suspended.insert(sequence.to_be_bytes().to_vec(), Some(Suspension::to_bytes(*suspension)));
+    }
+    Ok(())
+}
+
+fn given_up_outcome() -> Outcome {
+    let message = "this message ended the process twice while it was delivered, and was not tried a third time; \
+                   look at the method it calls, then `retry` it or `dismiss` it";
+    Outcome::Failed(Fault::new(FaultKind::Internal, message))
+}
+
+fn lost_outcome() -> Outcome {
+    let message = "the record of what this message did is damaged on the disk, and its changes are lost; \
+                   `retry` it to do it again, or `dismiss` it";
+    Outcome::Failed(Fault::new(FaultKind::Internal, message))
+}
+
+/// Makes a whole world beside its place and moves it there.
+fn make(dir: &Path, new: NewWorld, now_ms: u64, map_bytes: usize) -> Result<(), OpenError> {
+    let site = BuildingSite::beside(dir)?;
+    let lock = WorldLock::take(site.path(), now_ms)?;
+    let mut store = Store::open(site.path(), map_bytes).map_err(|error| store_error(dir, error))?;
+    let written = genesis(&new, now_ms)
+        .and_then(|(batch, meta)| store.write(&batch, &meta))
+        .and_then(|()| store.sync().map_err(|error| error.to_string()));
+    Store::close(store);
+    drop(lock);
+    written.map_err(|reason| unusable(dir, &reason))?;
+    site.finish()
+}
+
+/// The first message of a world, and what came of it: every object of the first image.
+fn genesis(new: &NewWorld, now_ms: u64) -> Result<(Batch, Vec<u8>), String> {
+    const SEQUENCE: u64 = 1;
+    let name = |text| Name::new(text).map_err(|error| error.to_string());
+    let envelope = Envelope {
+        message_id: Envelope::id_of(new.world_id, SEQUENCE),
+        correlation_id: None,
+        sender_id: "genesis".to_string(),
+        target: Target::Name("proto".to_string()),
+        selector: name("import")?,
+        args: Vec::new(),
+        issued_at: now_ms,
+        retries: None,
+    };
+    let changes = new.objects.iter().map(|object| Change::Create(Box::new(object.clone()))).collect();
+    let outcome = Outcome::Completed { result: Value::Nil, changes, logs: Vec::new() };
+    let mut ledger = Ledger::new(new.world_id);
+    let mut batch = Batch::default();
+    ledger.envelope(SEQUENCE, &envelope, &mut batch)?;
+    ledger.outcome(SEQUENCE, &outcome, &[], &mut batch)?;
+    let position = ledger.last;
+    for object in &new.objects {
+        ledger.snapshot(object.id, Some(object), position, &mut batch)?;
+    }
+    let meta = ledger.meta(true)?;
+    Ok((batch, meta))
+}
+
+pub(super) fn store_error(dir: &Path, error: StoreError) -> OpenError {
+    let path = dir.to_path_buf();
+    match error {
+        StoreError::Lmdb(heed::Error::EnvAlreadyOpened) => {
+            OpenError::Locked { path, owner: "this very process".to_string() }
+        }
+        StoreError::Lmdb(heed::Error::Mdb(MdbError::VersionMismatch)) => {
+            OpenError::Newer { path, needs: "another version of LMDB's files".to_string() }
+        }
+        StoreError::Lmdb(heed::Error::Mdb(
+            MdbError::Corrupted | MdbError::PageNotFound | MdbError::Invalid | MdbError::Incompatible,
+        ))
+        | StoreError::Cut
+        | StoreError::NoDatabase(_) => OpenError::Damaged { path, reason: error.to_string() },
+        StoreError::Lmdb(_) | StoreError::Io(_) => unusable(dir, &error),
+    }
+}
+
+pub(super) fn read_error(dir: &Path, error: ReadError) -> OpenError {
+    let path = dir.to_path_buf();
+    match error {
+        ReadError::Store(error) => store_error(dir, error),
+        ReadError::Newer(needs) => OpenError::Newer { path, needs },
+        ReadError::Damaged(reason) => OpenError::Damaged { path, reason },
+    }
+}

@@ -1,0 +1,296 @@
+//! What the writing side knows about the log: its end, what is open, what is dirty. Turns appends into a batch.
+//!
+//! The same figures come about in two ways, by writing and by reading the log again; both pass through here.
+
+use super::record::{self, Kind};
+use super::wire_message::{WireAttempt, WireEnvelope, WireEpoch, WireMeta, WireOutcome, WireQuarantined};
+use super::wire_object::{WireObject, to_bytes};
+use crate::object::{Envelope, Object, ObjectId, Outcome};
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
+
+/// So many failed messages wait at most; the oldest give way.
+pub(super) const SUSPENDED_KEPT: usize = 1_000;
+/// The layout of a world that this program writes, and the newest that it reads.
+pub(super) const WORLD_FORMAT: u32 = 1;
+/// This program's version.
+pub(super) const WRITER: &str = env!("CARGO_PKG_VERSION");
+
+/// What one transaction writes.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// Positions and records to append.
+    pub(super) heartwood: Vec<(u64, Vec<u8>)>,
+    /// Snapshots to put, or to take away.
+    pub(super) sapwood: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Entries of failed messages to put, or to take away.
+    pub(super) suspended: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Damaged records to keep.
+    pub(super) quarantine: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Size of all records, in bytes.
+    pub(super) bytes: usize,
+}
+
+impl Batch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.heartwood.is_empty() && self.sapwood.is_empty() && self.suspended.is_empty() && self.quarantine.is_empty()
+    }
+
+    /// Keeps the bytes of a damaged record. The key is the name of its database and its key there.
+    pub(super) fn quarantine(
+        &mut self,
+        part: &str,
+        key: &[u8],
+        reason: &str,
+        raw: &[u8],
+        now_ms: u64,
+    ) -> Result<(), String> {
+        let (reason, writer) = (reason.to_string(), WRITER.to_string());
+        let value = to_bytes(&WireQuarantined { reason, found_at: now_ms, writer, raw: raw.to_vec() })?;
+        self.quarantine.insert([part.as_bytes(), b"/", key].concat(), Some(value));
+        Ok(())
+    }
+}
+
+/// Where a failed message that waits stands in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Suspension {
+    /// Position of its outcome.
+    pub(super) outcome: u64,
+    /// Position of its envelope.
+    pub(super) envelope: u64,
+}
+
+impl Suspension {
+    pub(super) fn to_bytes(self) -> Vec<u8> {
+        [self.outcome.to_be_bytes(), self.envelope.to_be_bytes()].concat()
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (outcome, envelope) = bytes.split_first_chunk::<8>()?;
+        let envelope = envelope.try_into().ok()?;
+        Some(Self { outcome: u64::from_be_bytes(*outcome), envelope: u64::from_be_bytes(envelope) })
+    }
+}
+
+/// The snapshot of an object as it stands in the Sapwood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) crc: u32,
+    /// How many snapshots of the object were taken.
+    pub(super) count: u64,
+}
+
+/// The positions of an object's changes that no snapshot holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Dirt {
+    /// At or before the first.
+    first: u64,
+    last: u64,
+}
+
+/// The figures about a world.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ledger {
+    pub(super) world_id: Uuid,
+    /// Position of the last record.
+    pub(super) last: u64,
+    /// Chain value of the last record.
+    pub(super) chain: u64,
+    pub(super) next_sequence: u64,
+    /// Envelopes without an outcome: sequence → position.
+    pub(super) open: BTreeMap<u64, u64>,
+    /// Failed messages that wait: sequence → positions.
+    pub(super) suspended: BTreeMap<u64, Suspension>,
+    pub(super) marks: BTreeMap<ObjectId, Mark>,
+    pub(super) set_hash: u64,
+    dirt: BTreeMap<ObjectId, Dirt>,
+    firsts: BTreeSet<(u64, ObjectId)>,
+}
+
+impl Ledger {
+    pub(super) fn new(world_id: Uuid) -> Self {
+        Self { world_id, next_sequence: 1, ..Self::default() }
+    }
+
+    /// Notes that the log has an envelope.
+    pub(super) fn note_envelope(&mut self, sequence: u64, position: u64) {
+        self.next_sequence = self.next_sequence.max(sequence + 1);
+        self.open.insert(sequence, position);
+    }
+
+    /// Notes that the log has the outcome of a message; answers where its envelope stands, if it was open.
+    pub(super) fn note_outcome(&mut self, sequence: u64) -> Option<u64> {
+        self.next_sequence = self.next_sequence.max(sequence + 1);
+        self.open.remove(&sequence)
+    }
+
+    /// Notes what an outcome does to the failed messages that wait: first it resolves, then its own may join.
+    /// Answers the entries that changed.
+    pub(super) fn note_suspension(
+        &mut self,
+        sequence: u64,
+        failed: Option<Suspension>,
+        resolves: &[u64],
+    ) -> Vec<(u64, Option<Suspension>)> {
+        let mut changed: Vec<(u64, Option<Suspension>)> = Vec::new();
+        for resolved in resolves {
+            if self.suspended.remove(resolved).is_some() {
+                changed.push((*resolved, None));
+            }
+        }
+        if let Some(suspension) = failed {
+            self.suspended.insert(sequence, suspension);
+            changed.push((sequence, Some(suspension)));
+        }
+        while self.suspended.len() > SUSPENDED_KEPT {
+            changed.extend(self.suspended.pop_first().map(|(oldest, _)| (oldest, None)));
+        }
+        changed
+    }
+
+    /// Notes that an object changed at a position.
+    pub(super) fn note_change(&mut self, id: ObjectId, position: u64) {
+        self.dirt.entry(id).and_modify(|dirt| dirt.last = dirt.last.max(position)).or_insert_with(|| {
+            self.firsts.insert((position, id));
+            Dirt { first: position, last: position }
+        });
+    }
+
+    /// Notes that the Sapwood holds the object as it stands at a position.
+    fn note_snapshot(&mut self, id: ObjectId, position: u64) {
+        let Some(dirt) = self.dirt.get_mut(&id) else { return };
+        self.firsts.remove(&(dirt.first, id));
+        if dirt.last <= position {
+            self.dirt.remove(&id);
+        } else {
+            dirt.first = dirt.first.max(position + 1);
+            self.firsts.insert((dirt.first, id));
+        }
+    }
+
+    /// Objects with changes that no snapshot holds.
+    pub(super) fn dirty(&self) -> impl Iterator<Item = ObjectId> {
+        self.dirt.keys().copied()
+    }
+
+    /// The snapshots hold every change up to this position.
+    pub(super) fn snapshots_through(&self) -> u64 {
+        self.firsts.first().map_or(self.last, |(first, _)| first - 1)
+    }
+
+    /// Every message up to this number has its outcome in the log.
+    pub(super) fn settled_through(&self) -> u64 {
+        self.open.keys().next().copied().unwrap_or(self.next_sequence).saturating_sub(1)
+    }
+
+    fn append(&mut self, kind: Kind, sequence: u64, body: &[u8], batch: &mut Batch) -> u64 {
+        let position = self.last + 1;
+        let previous = self.chain;
+        let (bytes, crc) = record::encode(kind, position, sequence, body, |crc| record::chain(previous, position, crc));
+        self.last = position;
+        self.chain = record::chain(previous, position, crc);
+        batch.bytes += bytes.len();
+        batch.heartwood.push((position, bytes));
+        position
+    }
+
+    /// Appends a message.
+    pub(super) fn envelope(&mut self, sequence: u64, envelope: &Envelope, batch: &mut Batch) -> Result<(), String> {
+        let body = to_bytes(&WireEnvelope::from(envelope))?;
+        let position = self.append(Kind::Envelope, sequence, &body, batch);
+        self.note_envelope(sequence, position);
+        Ok(())
+    }
+
+    /// Appends how a turn ended.
+    pub(super) fn outcome(
+        &mut self,
+        sequence: u64,
+        outcome: &Outcome,
+        resolves: &[u64],
+        batch: &mut Batch,
+    ) -> Result<(), String> {
+        let body = to_bytes(&WireOutcome::new(outcome, resolves))?;
+        let position = self.append(Kind::Outcome, sequence, &body, batch);
+        let envelope = self.note_outcome(sequence).unwrap_or_default();
+        let failed = matches!(outcome, Outcome::Failed(_)).then_some(Suspension { outcome: position, envelope });
+        for (sequence, entry) in self.note_suspension(sequence, failed, resolves) {
+            batch.suspended.insert(sequence.to_be_bytes().to_vec(), entry.map(Suspension::to_bytes));
+        }
+        if let Outcome::Completed { changes, .. } = outcome {
+            for change in changes {
+                self.note_change(change.id(), position);
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends that a message is about to be delivered again.
+    pub(super) fn attempt(&mut self, sequence: u64, alone: bool, batch: &mut Batch) -> Result<(), String> {
+        let body = to_bytes(&WireAttempt { alone })?;
+        self.append(Kind::Attempt, sequence, &body, batch);
+        Ok(())
+    }
+
+    /// Appends that this process took the world over.
+    pub(super) fn epoch(&mut self, now_ms: u64, clean: bool, batch: &mut Batch) -> Result<(), String> {
+        let body = to_bytes(&WireEpoch {
+            started_at: now_ms,
+            pid: std::process::id(),
+            writer: WRITER.to_string(),
+            last_position: self.last,
+            last_chain: self.chain,
+            clean,
+        })?;
+        self.append(Kind::Epoch, 0, &body, batch);
+        Ok(())
+    }
+
+    /// Puts the snapshot of an object as it stands at a position; `None` for one that is deleted.
+    pub(super) fn snapshot(
+        &mut self,
+        id: ObjectId,
+        object: Option<&Object>,
+        position: u64,
+        batch: &mut Batch,
+    ) -> Result<(), String> {
+        let key = *id.0.as_bytes();
+        let old = self.marks.remove(&id);
+        if let Some(old) = old {
+            self.set_hash = self.set_hash.wrapping_sub(record::set_share(&key, old.crc));
+        }
+        let mut value = None;
+        if let Some(object) = object {
+            let count = old.map_or(0, |old| old.count) + 1;
+            let body = to_bytes(&WireObject::from(object))?;
+            let (bytes, crc) = record::encode(Kind::Snapshot, position, 0, &body, |_| count);
+            self.marks.insert(id, Mark { crc, count });
+            self.set_hash = self.set_hash.wrapping_add(record::set_share(&key, crc));
+            batch.bytes += bytes.len();
+            value = Some(bytes);
+        }
+        batch.sapwood.insert(key.to_vec(), value);
+        self.note_snapshot(id, position);
+        Ok(())
+    }
+
+    /// The record about the whole that belongs into the same transaction.
+    pub(super) fn meta(&self, clean: bool) -> Result<Vec<u8>, String> {
+        let through = self.snapshots_through();
+        let open_from = self.open.values().min().copied().unwrap_or(u64::MAX);
+        let body = to_bytes(&WireMeta {
+            format: WORLD_FORMAT,
+            world_id: self.world_id,
+            writer: WRITER.to_string(),
+            clean,
+            set_hash: self.set_hash,
+            snapshots_through: through,
+            replay_from: open_from.min(through + 1),
+            next_sequence: self.next_sequence,
+            horizon_position: 0,
+            horizon_chain: 0,
+        })?;
+        Ok(record::encode(Kind::Meta, self.last, 0, &body, |_| self.chain).0)
+    }
+}

@@ -1,0 +1,104 @@
+//! The world on disk: the Heartwood log, the Sapwood snapshots, and the thread that writes both.
+//!
+//! [`open`] wakes a world and answers what it holds ([`Awakened`]) and the one way to write it ([`Alembic`]).
+//! [`Reader`] looks at a world, also while a workbench has it open. `docs/file-format.md` is the format, byte by
+//! byte; this room follows it. What a message does is not known here: outcomes are stored and applied as they come.
+
+mod alembic;
+mod awakening;
+mod error;
+mod folder;
+mod ledger;
+mod reader;
+mod record;
+mod replay;
+mod store;
+#[cfg(test)]
+mod tests;
+mod wire_message;
+mod wire_object;
+mod world_hash;
+
+pub use alembic::{Alembic, Full, Reply};
+pub use awakening::open;
+pub use error::{Damage, DamagedPart, OpenError};
+pub use reader::{Entry, EntryBody, Reader, VerifyReport};
+pub use world_hash::world_hash;
+
+use crate::object::{Envelope, Image, Object, Problem};
+use std::fmt;
+use uuid::Uuid;
+
+/// What a world begins with, for [`open`] to make one where none is.
+#[derive(Clone, Debug)]
+pub struct NewWorld {
+    /// Identity: the ids of all objects made later derive from it.
+    pub world_id: Uuid,
+    /// The first image.
+    pub objects: Vec<Object>,
+}
+
+/// A world as it stands after awakening.
+#[derive(Clone, Debug)]
+pub struct Awakened {
+    /// Identity.
+    pub world_id: Uuid,
+    /// Every object.
+    pub image: Image,
+    /// Failed messages that wait, oldest first; at most 1,000.
+    pub problems: Vec<Problem>,
+    /// Messages that are durable without an outcome, in sequence order. Each may be delivered once the Alembic
+    /// reports it in [`Reply::Durable`], not before: it first journals that the delivery is tried again.
+    pub pending: Vec<(u64, Envelope)>,
+    /// The number of the next message.
+    pub next_sequence: u64,
+    /// Every message up to this number has its outcome on disk.
+    pub durable: u64,
+    /// How it went.
+    pub report: AwakeningReport,
+}
+
+/// How an awakening went.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AwakeningReport {
+    /// Whether the world was made just now.
+    pub created: bool,
+    /// Whether the world was closed in order the last time; true for a new one.
+    pub clean_exit: bool,
+    /// Objects that came from their snapshots.
+    pub snapshots: u64,
+    /// Log records that were read.
+    pub records: u64,
+    /// Messages without an outcome, which are delivered again.
+    pub redelivered: u64,
+    /// Messages that ended the process twice: each got a failed outcome instead of a third try.
+    pub given_up: Vec<u64>,
+    /// Records that could not be read. They were copied to the quarantine.
+    pub damages: Vec<Damage>,
+}
+
+impl fmt::Display for AwakeningReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.created {
+            return f.write_str("A new world was made.");
+        }
+        write!(
+            f,
+            "The world is awake: {} objects from snapshots, {} records of the log read",
+            self.snapshots, self.records
+        )?;
+        if !self.clean_exit {
+            f.write_str("; it was not closed in order the last time, and nothing acknowledged is lost")?;
+        }
+        if self.redelivered > 0 {
+            write!(f, "; {} messages are delivered again", self.redelivered)?;
+        }
+        if !self.given_up.is_empty() {
+            write!(f, "; {} messages ended the process twice and wait in `problems`", self.given_up.len())?;
+        }
+        if !self.damages.is_empty() {
+            write!(f, "; {} damaged records are in quarantine (`workbench verify` lists them)", self.damages.len())?;
+        }
+        f.write_str(".")
+    }
+}

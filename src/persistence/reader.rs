@@ -1,0 +1,248 @@
+//! Looking at a world without touching it: what is committed, the log, and whether all of it is right.
+//!
+//! Takes no lock, makes nothing, and works while a workbench has the world open: each question sees one moment.
+
+use super::awakening::{read_error, store_error};
+use super::folder::{self, Ground};
+use super::ledger::Batch;
+use super::record::{self, Kind};
+use super::replay::{self, Counts, ReadError, Replay};
+use super::store::{Store, StoreError};
+use super::wire_message::{WireAttempt, WireEnvelope, WireOutcome};
+use super::wire_object::from_bytes;
+use super::{Damage, DamagedPart, OpenError, world_hash};
+use crate::object::{Envelope, Image, Object, ObjectId, Objects, Outcome, Problem};
+use std::collections::{BTreeSet, VecDeque};
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use uuid::Uuid;
+
+/// A world, opened for looking.
+#[derive(Debug)]
+pub struct Reader {
+    path: PathBuf,
+    /// Gone only while it is dropped.
+    store: Option<Store>,
+}
+
+/// One record of the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its place in the log, from 1, gapless.
+    pub position: u64,
+    /// The message it concerns; 0 where none.
+    pub sequence: u64,
+    /// Its kind in a word: `envelope`, `outcome`, `attempt`, `epoch` …
+    pub kind: &'static str,
+    /// What it holds.
+    pub body: EntryBody,
+}
+
+/// What a record of the log holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EntryBody {
+    /// A message.
+    Envelope(Box<Envelope>),
+    /// How its turn ended, and the failed messages that no longer wait because of it.
+    Outcome(Box<Outcome>, Vec<u64>),
+    /// The message was about to be delivered again: alone, or with others.
+    Attempt {
+        /// Whether nothing else was delivered until it had an outcome.
+        alone: bool,
+    },
+    /// Something about the log itself.
+    Other,
+    /// It can't be read, for this reason.
+    Damaged(String),
+}
+
+/// What a check of the whole world found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VerifyReport {
+    /// Identity of the world.
+    pub world_id: Uuid,
+    /// Records of the log.
+    pub records: u64,
+    /// Envelopes among them.
+    pub envelopes: u64,
+    /// Outcomes among them.
+    pub outcomes: u64,
+    /// Snapshots.
+    pub snapshots: u64,
+    /// Objects.
+    pub objects: u64,
+    /// Damaged records that earlier awakenings set aside.
+    pub quarantined: u64,
+    /// The world hash; see [`world_hash`].
+    pub world_hash: String,
+    /// What is wrong; empty when all is right.
+    pub damages: Vec<Damage>,
+}
+
+impl Reader {
+    /// Opens a world for looking.
+    ///
+    /// # Errors
+    /// [`OpenError`], as for opening it to go on; never because another process has it.
+    pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        match folder::survey(dir)? {
+            Ground::World => {}
+            Ground::Free => return Err(OpenError::Absent(dir.to_path_buf())),
+            Ground::Taken => return Err(OpenError::NotAWorld(dir.to_path_buf())),
+        }
+        let store = Store::open_for_reading(dir).map_err(|error| store_error(dir, error))?;
+        Ok(Self { path: dir.to_path_buf(), store: Some(store) })
+    }
+
+    /// Every object as it is committed.
+    ///
+    /// # Errors
+    /// The world is damaged, of a newer program, or can't be read.
+    pub fn image(&self) -> Result<Image, OpenError> {
+        self.ask(|store| {
+            let txn = store.read()?;
+            let meta = replay::read_meta(&txn, &store.dbs)?;
+            Ok(Replay::awakening(&txn, &store.dbs, &meta)?.image)
+        })
+    }
+
+    /// The failed messages that wait, oldest first.
+    ///
+    /// # Errors
+    /// As for [`image`](Self::image).
+    pub fn problems(&self) -> Result<Vec<Problem>, OpenError> {
+        self.ask(|store| {
+            let txn = store.read()?;
+            let meta = replay::read_meta(&txn, &store.dbs)?;
+            Replay::awakening(&txn, &store.dbs, &meta)?.problems(&txn, &store.dbs, &Batch::default())
+        })
+    }
+
+    /// The log from a position on, in order. What is written meanwhile is seen, too.
+    pub fn log(&self, from: u64) -> impl Iterator<Item = Result<Entry, OpenError>> + '_ {
+        const AT_ONCE: usize = 512;
+        let mut position = from.max(1);
+        let mut read: VecDeque<Entry> = VecDeque::new();
+        let mut ended = false;
+        std::iter::from_fn(move || {
+            if read.is_empty() && !ended {
+                match self.ask(|store| Ok(entries(store, position, AT_ONCE)?)) {
+                    Ok(entries) => read = entries.into(),
+                    Err(error) => {
+                        ended = true;
+                        return Some(Err(error));
+                    }
+                }
+                ended = read.len() < AT_ONCE;
+                position = read.back().map_or(position, |last| last.position + 1);
+            }
+            read.pop_front().map(Ok)
+        })
+    }
+
+    /// Reads every record, follows the chain, replays the log from its beginning, and compares the world that comes
+    /// out with the one that wakes from the snapshots.
+    ///
+    /// # Errors
+    /// As for [`image`](Self::image): what is damaged beyond reading on is an error, all else is in the report.
+    pub fn verify(&self) -> Result<VerifyReport, OpenError> {
+        self.ask(verify)
+    }
+
+    fn ask<T>(&self, question: impl FnOnce(&Store) -> Result<T, ReadError>) -> Result<T, OpenError> {
+        let answer = match &self.store {
+            Some(store) => question(store),
+            None => Err(StoreError::NoDatabase("heartwood").into()),
+        };
+        answer.map_err(|error| read_error(&self.path, error))
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if let Some(store) = self.store.take() {
+            store.close();
+        }
+    }
+}
+
+fn entries(store: &Store, from: u64, most: usize) -> Result<Vec<Entry>, StoreError> {
+    let txn = store.read()?;
+    let from = from.to_be_bytes();
+    let range = (Bound::Included(&from[..]), Bound::Unbounded);
+    let mut entries = Vec::new();
+    for entry in store.dbs.heartwood.range(&txn, &range)?.take(most) {
+        let (key, bytes) = entry?;
+        let position = <[u8; 8]>::try_from(key).map(u64::from_be_bytes).unwrap_or_default();
+        entries.push(entry_of(position, bytes));
+    }
+    Ok(entries)
+}
+
+fn entry_of(position: u64, bytes: &[u8]) -> Entry {
+    let record = match record::decode(bytes, Some(position)) {
+        Ok(record) => record,
+        Err(error) => {
+            let (kind, sequence, _) = record::glance(bytes).unwrap_or_default();
+            let kind = kind.map_or("other", Kind::word);
+            return Entry { position, sequence, kind, body: EntryBody::Damaged(error.to_string()) };
+        }
+    };
+    let body = match record.kind {
+        Kind::Envelope => from_bytes::<WireEnvelope>(record.body)
+            .and_then(Envelope::try_from)
+            .map(|envelope| EntryBody::Envelope(Box::new(envelope))),
+        Kind::Outcome => from_bytes::<WireOutcome>(record.body)
+            .and_then(WireOutcome::into_parts)
+            .map(|(outcome, resolves)| EntryBody::Outcome(Box::new(outcome), resolves)),
+        Kind::Attempt => {
+            from_bytes::<WireAttempt>(record.body).map(|attempt| EntryBody::Attempt { alone: attempt.alone })
+        }
+        _ => Ok(EntryBody::Other),
+    };
+    let body = body.unwrap_or_else(EntryBody::Damaged);
+    Entry { position, sequence: record.sequence, kind: record.kind.word(), body }
+}
+
+fn verify(store: &Store) -> Result<VerifyReport, ReadError> {
+    let txn = store.read()?;
+    let meta = replay::read_meta(&txn, &store.dbs)?;
+    let mut awake = Replay::awakening(&txn, &store.dbs, &meta)?;
+    let mut whole = Replay::whole_log(&txn, &store.dbs, &meta)?;
+    let mut damages: Vec<Damage> = Vec::new();
+    awake.problems(&txn, &store.dbs, &Batch::default())?;
+    for wound in whole.wounds.drain(..).chain(awake.wounds.drain(..)) {
+        if !damages.contains(&wound.damage) {
+            damages.push(wound.damage);
+        }
+    }
+    let differing = differing(&awake.image, &whole.image);
+    damages.extend(differing.into_iter().map(|(id, reason)| Damage::new(DamagedPart::Sapwood(id), reason)));
+    if awake.ledger.suspended != whole.ledger.suspended {
+        damages.push(Damage::new(DamagedPart::Suspended, "the list is not the one that the log tells of"));
+    }
+    if meta.wire.next_sequence != whole.ledger.next_sequence {
+        let reason = format!("message {} is not the next", meta.wire.next_sequence);
+        damages.push(Damage::new(DamagedPart::Meta, reason));
+    }
+    let Counts { records, envelopes, outcomes, .. } = whole.counts;
+    Ok(VerifyReport {
+        world_id: meta.wire.world_id,
+        records,
+        envelopes,
+        outcomes,
+        snapshots: store.dbs.sapwood.len(&txn)?,
+        objects: awake.image.len() as u64,
+        quarantined: store.dbs.quarantine.len(&txn)?,
+        world_hash: world_hash(awake.image.iter().map(Object::as_ref)),
+        damages,
+    })
+}
+
+/// Objects that two images don't agree on.
+fn differing(awake: &Image, whole: &Image) -> Vec<(ObjectId, String)> {
+    let ids: BTreeSet<_> = awake.ids().into_iter().chain(whole.ids()).collect();
+    let hash = |image: &Image, id| image.object(id).map(|object| world_hash(std::iter::once(object)));
+    let differs = |id: &ObjectId| hash(awake, *id) != hash(whole, *id);
+    ids.into_iter().filter(differs).map(|id| (id, "it is not the object that the log tells of".to_string())).collect()
+}

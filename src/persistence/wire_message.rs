@@ -1,0 +1,338 @@
+//! The serial form of envelopes, outcomes, changes, and of what the log says about itself.
+//!
+//! The rules of `wire_object` hold: fields may be added, each with a default; nothing else changes.
+
+use super::wire_object::{WireKey, WireMethod, WireObject, WireSlot, WireValue, name};
+use crate::object::{Argument, Change, Envelope, Fault, FaultKind, Literal, MethodVersion, Name, Object, ObjectId};
+use crate::object::{Outcome, Slot, Target};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WireTarget {
+    Name(String),
+    Id(Uuid),
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WireLiteral {
+    Value(WireValue),
+    Named(String),
+    List(Vec<WireLiteral>),
+    Map(Vec<(WireKey, WireLiteral)>),
+}
+
+impl From<&Literal> for WireLiteral {
+    fn from(literal: &Literal) -> Self {
+        match literal {
+            Literal::Value(value) => Self::Value(value.into()),
+            Literal::Named(name) => Self::Named(name.clone()),
+            Literal::List(items) => Self::List(items.iter().map(Self::from).collect()),
+            Literal::Map(entries) => Self::Map(entries.iter().map(|(key, item)| (key.into(), item.into())).collect()),
+        }
+    }
+}
+
+impl TryFrom<WireLiteral> for Literal {
+    type Error = String;
+    fn try_from(wire: WireLiteral) -> Result<Self, String> {
+        Ok(match wire {
+            WireLiteral::Value(value) => Self::Value(value.try_into()?),
+            WireLiteral::Named(name) => Self::Named(name),
+            WireLiteral::List(items) => Self::List(items.into_iter().map(Self::try_from).collect::<Result<_, _>>()?),
+            WireLiteral::Map(entries) => {
+                let entry = |(key, item): (WireKey, WireLiteral)| Ok::<_, String>((key.try_into()?, item.try_into()?));
+                Self::Map(entries.into_iter().map(entry).collect::<Result<_, _>>()?)
+            }
+        })
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct WireArgument {
+    #[serde(default)]
+    name: Option<String>,
+    value: WireLiteral,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct WireEnvelope {
+    message_id: Uuid,
+    #[serde(default)]
+    correlation_id: Option<Uuid>,
+    sender_id: String,
+    target: WireTarget,
+    selector: String,
+    #[serde(default)]
+    args: Vec<WireArgument>,
+    issued_at: u64,
+    #[serde(default)]
+    retries: Option<u64>,
+}
+
+impl From<&Envelope> for WireEnvelope {
+    fn from(envelope: &Envelope) -> Self {
+        let argument = |argument: &Argument| WireArgument {
+            name: argument.name.as_ref().map(Name::to_string),
+            value: (&argument.value).into(),
+        };
+        Self {
+            message_id: envelope.message_id,
+            correlation_id: envelope.correlation_id,
+            sender_id: envelope.sender_id.clone(),
+            target: match &envelope.target {
+                Target::Name(name) => WireTarget::Name(name.clone()),
+                Target::Id(id) => WireTarget::Id(id.0),
+            },
+            selector: envelope.selector.to_string(),
+            args: envelope.args.iter().map(argument).collect(),
+            issued_at: envelope.issued_at,
+            retries: envelope.retries,
+        }
+    }
+}
+
+impl TryFrom<WireEnvelope> for Envelope {
+    type Error = String;
+    fn try_from(wire: WireEnvelope) -> Result<Self, String> {
+        let argument = |WireArgument { name: parameter, value }: WireArgument| {
+            let parameter = parameter.as_deref().map(name).transpose()?;
+            Ok::<_, String>(Argument { name: parameter, value: value.try_into()? })
+        };
+        Ok(Self {
+            message_id: wire.message_id,
+            correlation_id: wire.correlation_id,
+            sender_id: wire.sender_id,
+            target: match wire.target {
+                WireTarget::Name(name) => Target::Name(name),
+                WireTarget::Id(id) => Target::Id(ObjectId(id)),
+            },
+            selector: name(&wire.selector)?,
+            args: wire.args.into_iter().map(argument).collect::<Result<_, _>>()?,
+            issued_at: wire.issued_at,
+            retries: wire.retries,
+        })
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum WireChange {
+    Create { object: WireObject },
+    Delete { object: WireObject },
+    SetSlot { id: Uuid, slot: String, place: u64, before: Option<Box<WireSlot>>, after: Option<Box<WireSlot>> },
+    AddVersion { id: Uuid, selector: String, version: WireMethod },
+    RemoveVersion { id: Uuid, selector: String, version: WireMethod },
+    Rename { id: Uuid, before: Option<String>, after: Option<String> },
+    SetParents { id: Uuid, before: Vec<Uuid>, after: Vec<Uuid> },
+}
+
+impl From<&Change> for WireChange {
+    fn from(change: &Change) -> Self {
+        let ids = |ids: &[ObjectId]| ids.iter().map(|id| id.0).collect();
+        let id = change.id().0;
+        match change {
+            Change::Create(object) => Self::Create { object: (&**object).into() },
+            Change::Delete(object) => Self::Delete { object: (&**object).into() },
+            Change::SetSlot { slot, place, before, after, .. } => Self::SetSlot {
+                id,
+                slot: slot.to_string(),
+                place: *place as u64,
+                before: before.as_ref().map(|slot| Box::new(slot.into())),
+                after: after.as_ref().map(|slot| Box::new(slot.into())),
+            },
+            Change::AddVersion { selector, version, .. } => {
+                Self::AddVersion { id, selector: selector.to_string(), version: (&**version).into() }
+            }
+            Change::RemoveVersion { selector, version, .. } => {
+                Self::RemoveVersion { id, selector: selector.to_string(), version: (&**version).into() }
+            }
+            Change::Rename { before, after, .. } => Self::Rename {
+                id,
+                before: before.as_ref().map(Name::to_string),
+                after: after.as_ref().map(Name::to_string),
+            },
+            Change::SetParents { before, after, .. } => Self::SetParents { id, before: ids(before), after: ids(after) },
+        }
+    }
+}
+
+impl TryFrom<WireChange> for Change {
+    type Error = String;
+    fn try_from(wire: WireChange) -> Result<Self, String> {
+        let object = |object: WireObject| Object::try_from(object).map(Box::new);
+        let version = |version: WireMethod| MethodVersion::try_from(version).map(Box::new);
+        let slot_of = |slot: Option<Box<WireSlot>>| slot.map(|slot| Slot::try_from(*slot)).transpose();
+        let ids = |ids: Vec<Uuid>| ids.into_iter().map(ObjectId).collect();
+        Ok(match wire {
+            WireChange::Create { object: made } => Self::Create(object(made)?),
+            WireChange::Delete { object: gone } => Self::Delete(object(gone)?),
+            WireChange::SetSlot { id, slot, place, before, after } => Self::SetSlot {
+                id: ObjectId(id),
+                slot: name(&slot)?,
+                place: usize::try_from(place).unwrap_or(usize::MAX),
+                before: slot_of(before)?,
+                after: slot_of(after)?,
+            },
+            WireChange::AddVersion { id, selector, version: added } => {
+                Self::AddVersion { id: ObjectId(id), selector: name(&selector)?, version: version(added)? }
+            }
+            WireChange::RemoveVersion { id, selector, version: removed } => {
+                Self::RemoveVersion { id: ObjectId(id), selector: name(&selector)?, version: version(removed)? }
+            }
+            WireChange::Rename { id, before, after } => Self::Rename {
+                id: ObjectId(id),
+                before: before.as_deref().map(name).transpose()?,
+                after: after.as_deref().map(name).transpose()?,
+            },
+            WireChange::SetParents { id, before, after } => {
+                Self::SetParents { id: ObjectId(id), before: ids(before), after: ids(after) }
+            }
+        })
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WireEnd {
+    Completed {
+        result: WireValue,
+        changes: Vec<WireChange>,
+        #[serde(default)]
+        logs: Vec<String>,
+    },
+    Failed {
+        kind: String,
+        message: String,
+        #[serde(default)]
+        suggestions: Vec<String>,
+        #[serde(default)]
+        trace: Vec<String>,
+    },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct WireOutcome {
+    end: WireEnd,
+    #[serde(default)]
+    resolves: Vec<u64>,
+}
+
+impl WireOutcome {
+    pub(super) fn new(outcome: &Outcome, resolves: &[u64]) -> Self {
+        let end = match outcome {
+            Outcome::Completed { result, changes, logs } => WireEnd::Completed {
+                result: result.into(),
+                changes: changes.iter().map(WireChange::from).collect(),
+                logs: logs.clone(),
+            },
+            Outcome::Failed(fault) => {
+                let Fault { kind, message, suggestions, trace } = fault.clone();
+                WireEnd::Failed { kind: kind.word().to_string(), message, suggestions, trace }
+            }
+        };
+        Self { end, resolves: resolves.to_vec() }
+    }
+
+    /// The outcome, and the failed messages that no longer wait because of it.
+    pub(super) fn into_parts(self) -> Result<(Outcome, Vec<u64>), String> {
+        let outcome = match self.end {
+            WireEnd::Completed { result, changes, logs } => Outcome::Completed {
+                result: result.try_into()?,
+                changes: changes.into_iter().map(Change::try_from).collect::<Result<_, _>>()?,
+                logs,
+            },
+            WireEnd::Failed { kind, message, suggestions, trace } => {
+                let kind = FaultKind::from_word(&kind).unwrap_or(FaultKind::Internal);
+                Outcome::Failed(Fault { kind, message, suggestions, trace })
+            }
+        };
+        Ok((outcome, self.resolves))
+    }
+}
+
+/// Body of an attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct WireAttempt {
+    /// Whether nothing else is delivered until this message has its outcome on disk.
+    #[serde(default)]
+    pub(super) alone: bool,
+}
+
+/// Body of an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct WireEpoch {
+    /// Milliseconds since 1970 (UTC).
+    pub(super) started_at: u64,
+    pub(super) pid: u32,
+    /// Version of the program.
+    pub(super) writer: String,
+    /// Last position that was found.
+    pub(super) last_position: u64,
+    /// Chain value there.
+    pub(super) last_chain: u64,
+    /// Whether the world had been closed in order.
+    #[serde(default)]
+    pub(super) clean: bool,
+}
+
+/// Body of the one record in `meta`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct WireMeta {
+    pub(super) format: u32,
+    pub(super) world_id: Uuid,
+    pub(super) writer: String,
+    #[serde(default)]
+    pub(super) clean: bool,
+    pub(super) set_hash: u64,
+    /// Each object that has no snapshot and was last changed at this position or before is deleted.
+    pub(super) snapshots_through: u64,
+    /// Awakening reads the log from here.
+    pub(super) replay_from: u64,
+    pub(super) next_sequence: u64,
+    /// The log begins after this position.
+    #[serde(default)]
+    pub(super) horizon_position: u64,
+    #[serde(default)]
+    pub(super) horizon_chain: u64,
+}
+
+/// Value in `quarantine`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct WireQuarantined {
+    pub(super) reason: String,
+    /// Milliseconds since 1970 (UTC).
+    pub(super) found_at: u64,
+    pub(super) writer: String,
+    #[serde(with = "bytes")]
+    pub(super) raw: Vec<u8>,
+}
+
+/// Bytes as MessagePack `bin`, not as a list of numbers.
+mod bytes {
+    use serde::de::{Deserializer, Visitor};
+    use serde::ser::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Vec<u8>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
+            }
+            fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+                Ok(bytes)
+            }
+        }
+        deserializer.deserialize_byte_buf(Bytes)
+    }
+}
