@@ -3,7 +3,9 @@
 //! The rooms look only left: `object`, `language`, `components`, `persistence`, `cognition`,
 //! `crucible`, `systems`, `morphic`, `workbench`, `bridge`. `ARCHITECTURE.md` draws the house.
 
+pub mod cognition;
 pub mod components;
+pub mod crucible;
 pub mod language;
 pub mod object;
 pub mod systems;

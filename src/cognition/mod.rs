@@ -1,0 +1,1 @@
+//! Cognition: who writes methods. Now: the composer.
