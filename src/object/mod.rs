@@ -4,6 +4,7 @@
 //! nothing here is serialised directly: each border owns its own serial form.
 
 mod change;
+mod contract;
 mod draft;
 mod event;
 mod image;
@@ -18,6 +19,7 @@ mod slot;
 mod value;
 
 pub use change::{Change, ObjectMut};
+pub use contract::{Contract, Example, Law};
 pub use draft::Draft;
 pub use event::{Event, EventBody, LogEvent, LogLevel, Problem, StateUpdateEvent, Status};
 pub use image::Image;
