@@ -4,6 +4,7 @@
 //! `crucible`, `systems`, `morphic`, `workbench`, `bridge`. `ARCHITECTURE.md` draws the house.
 
 pub mod bridge;
+pub mod cognition;
 pub mod components;
 pub mod crucible;
 pub mod language;

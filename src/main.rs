@@ -150,7 +150,7 @@ fn wake(world: &std::path::Path, closing: &Closing) -> Result<(Awakened, Alembic
     let new = bridge::new_world().map_err(|error| Stop(exit::NO_WORLD, error.to_string()))?;
     let waker = closing.waker();
     let now_ms = (bridge::wall_clock().unix_ms)();
-    Ok(open(world, Some(new), now_ms, Box::new(move || waker.wake()))?)
+    Ok(open(world, Some(new), now_ms, move || waker.wake())?)
 }
 
 fn talk(
@@ -161,5 +161,6 @@ fn talk(
     json: bool,
 ) -> Result<u8, Stop> {
     let history = world.join("console_history.txt");
-    bridge::run_headless(awakened, alembic, closing, json, history).map_err(|error| Stop(exit::FAILED, error.to_string()))
+    bridge::run_headless(awakened, alembic, closing, json, history)
+        .map_err(|error| Stop(exit::FAILED, error.to_string()))
 }

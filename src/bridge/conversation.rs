@@ -1,9 +1,7 @@
 //! A conversation by lines: each is sent, followed to its durable outcome, and answered in order.
 
 use crate::language::console::{ConsoleLine, LocalCommand, parse_line};
-use crate::object::{
-    Envelope, EventBody, Fault, FaultKind, LogEvent, Mirror, Outcome, StateUpdateEvent, Target, UICommand,
-};
+use crate::object::{EventBody, Fault, FaultKind, LogEvent, Mirror, Outcome, StateUpdateEvent, Target, UICommand};
 use crate::systems::{Busy, Port, Received};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,7 +10,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) enum Answer {
     /// It became a message, which completed or failed; durable.
-    Message { sequence: u64, envelope: Arc<Envelope>, outcome: Arc<Outcome>, told: Told },
+    Message { outcome: Arc<Outcome>, told: Told },
     /// It could not become a message.
     Refused(Fault),
     /// It asks for what the console knows.
@@ -36,7 +34,7 @@ enum Stage {
     Unsent(UICommand),
     Sent { ticket: u64 },
     Accepted { sequence: u64 },
-    Settled { sequence: u64, envelope: Arc<Envelope>, outcome: Arc<Outcome>, told: Told },
+    Settled { sequence: u64, outcome: Arc<Outcome>, told: Told },
     Ended(Answer),
 }
 
@@ -78,9 +76,9 @@ impl Conversation {
 
     /// Whether another line may be taken in: one whose answer depends on the earlier ones waits for them.
     pub(super) fn may_say_more(&self) -> bool {
-        self.entries.back().is_none_or(|entry| {
-            !matches!(&entry.stage, Stage::Unsent(_) | Stage::Ended(Answer::Local(_)))
-        })
+        self.entries
+            .back()
+            .is_none_or(|entry| !matches!(&entry.stage, Stage::Unsent(_) | Stage::Ended(Answer::Local(_))))
     }
 
     fn send_what_may_go(&mut self) {
@@ -114,7 +112,9 @@ impl Conversation {
             }
             Received::Closed => {
                 self.closed = true;
-                self.give_up("the world closed before this was durable; after the next start `log` shows what became of it");
+                self.give_up(
+                    "the world closed before this was durable; after the next start `log` shows what became of it",
+                );
             }
         }
         if let Some(reason) = self.mirror.status.read_only.clone() {
@@ -138,13 +138,14 @@ impl Conversation {
             }
             StateUpdateEvent::TurnSettled { sequence, envelope, outcome } => {
                 let image = &self.mirror.image;
-                let accepted = |entry: &&mut Entry| matches!(entry.stage, Stage::Accepted { sequence: of } if of == sequence);
+                let accepted =
+                    |entry: &&mut Entry| matches!(entry.stage, Stage::Accepted { sequence: of } if of == sequence);
                 if let Some(entry) = self.entries.iter_mut().find(accepted) {
                     let told = Told {
                         text: crate::language::console::outcome_text(&envelope, &outcome, image),
                         json: super::json::outcome(sequence, &envelope, &outcome, image),
                     };
-                    entry.stage = Stage::Settled { sequence, envelope, outcome, told };
+                    entry.stage = Stage::Settled { sequence, outcome, told };
                 }
             }
             StateUpdateEvent::TurnsDurable { sequences } => {
@@ -155,10 +156,8 @@ impl Conversation {
                         continue;
                     }
                     let placeholder = Stage::Sent { ticket: 0 };
-                    if let Stage::Settled { sequence, envelope, outcome, told } =
-                        std::mem::replace(&mut entry.stage, placeholder)
-                    {
-                        entry.stage = Stage::Ended(Answer::Message { sequence, envelope, outcome, told });
+                    if let Stage::Settled { outcome, told, .. } = std::mem::replace(&mut entry.stage, placeholder) {
+                        entry.stage = Stage::Ended(Answer::Message { outcome, told });
                     }
                 }
             }

@@ -1,7 +1,7 @@
 //! The first conversation, checked by itself: make an object, teach it, kill the process, wake it, call what it learned.
 
 use super::exit;
-use crate::language::console::quoted;
+use crate::object::quoted;
 use serde_json::Value as Json;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The conversation did not go as it must.
 #[derive(Debug, Error)]
-pub enum ConversationError {
+enum ConversationError {
     /// A process, a folder or a pipe failed.
     #[error("{0}")]
     Io(#[from] io::Error),

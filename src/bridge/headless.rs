@@ -57,7 +57,9 @@ impl Closing {
     /// Wakes the loop for a frame.
     pub fn waker(&self) -> Waker {
         let wake = self.wake.clone();
-        Waker::new(move || drop(wake.try_send(())))
+        Waker::new(move || {
+            let _ = wake.try_send(());
+        })
     }
 }
 

@@ -103,7 +103,10 @@ pub(super) fn changes(of: &[Change], objects: &dyn Objects) -> Json {
             Change::Create(object) => {
                 out.push(entry(id, vec![("created", Some(json!(true))), ("parents", Some(parents(&object.parents)))]));
                 for (name, own) in object.slots.iter() {
-                    out.push(entry(id, vec![("slot", Some(json!(name.as_str()))), ("after", Some(slot(own, objects)))]));
+                    out.push(entry(
+                        id,
+                        vec![("slot", Some(json!(name.as_str()))), ("after", Some(slot(own, objects)))],
+                    ));
                 }
             }
             Change::Delete(_) => out.push(entry(id, vec![("deleted", Some(json!(true)))])),

@@ -63,7 +63,8 @@ impl<R: BufRead> Lines<R> {
         }
         let refused = |message: String| Fault::new(FaultKind::BadArgument, message);
         if size > MAX_LINE_BYTES + 1 {
-            let message = format!("the line has {size} bytes; a line has at most {MAX_LINE_BYTES}. Nothing was changed");
+            let message =
+                format!("the line has {size} bytes; a line has at most {MAX_LINE_BYTES}. Nothing was changed");
             return Err(refused(message));
         }
         let text = String::from_utf8(bytes).map_err(|error| {
@@ -71,7 +72,11 @@ impl<R: BufRead> Lines<R> {
             refused(format!("the line is not UTF-8: byte {at} belongs to no character. Nothing was changed"))
         })?;
         // Windows programs like to begin a text with a byte order mark.
-        let text = if self.number == 1 { text.strip_prefix('\u{feff}').map(ToString::to_string).unwrap_or(text) } else { text };
+        let text = if self.number == 1 {
+            text.strip_prefix('\u{feff}').map(ToString::to_string).unwrap_or(text)
+        } else {
+            text
+        };
         Ok(text)
     }
 }

@@ -140,9 +140,8 @@ impl Talk<'_> {
 
     fn json(&self, answer: &Answer) -> Map<String, Json> {
         let mirror = &self.conversation.mirror;
-        let local = |result: Json| {
-            Map::from_iter([("status".to_string(), json!("answered")), ("result".to_string(), result)])
-        };
+        let local =
+            |result: Json| Map::from_iter([("status".to_string(), json!("answered")), ("result".to_string(), result)]);
         match answer {
             Answer::Message { told, .. } => told.json.clone(),
             Answer::Refused(fault) => {

@@ -3,7 +3,7 @@
 use super::{exit, json};
 use crate::language::console::{change_lines, result_text};
 use crate::object::{Image, Objects, Outcome, SlotContent, Target, Value, inherited, lookup, nearest};
-use crate::persistence::{LogBody, LogEntry, OpenError, Reader};
+use crate::persistence::{Entry, EntryBody, OpenError, Reader};
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
 use std::path::Path;
@@ -36,7 +36,9 @@ pub fn show(world: &Path, name: &str, as_json: bool, out: &mut dyn Write) -> Res
     let image = Reader::open(world)?.image()?;
     let id = match image.named(name) {
         Some(id) => Some(id),
-        None => uuid::Uuid::parse_str(name.trim_start_matches("@<").trim_end_matches('>')).ok().map(crate::object::ObjectId),
+        None => {
+            uuid::Uuid::parse_str(name.trim_start_matches("@<").trim_end_matches('>')).ok().map(crate::object::ObjectId)
+        }
     };
     let Some(object) = id.and_then(|id| image.object(id)) else {
         let names = image.names();
@@ -104,28 +106,36 @@ pub fn show_all(world: &Path, as_json: bool, out: &mut dyn Write) -> Result<u8, 
 pub fn log(world: &Path, from: u64, as_json: bool, out: &mut dyn Write) -> Result<u8, ReportError> {
     let reader = Reader::open(world)?;
     let image = reader.image()?;
-    for entry in reader.log(from)? {
-        let LogEntry { position, sequence, body, .. } = entry;
+    for entry in reader.log(from) {
+        let entry = entry?;
         if as_json {
-            writeln!(out, "{}", log_json(position, sequence, &body, &image))?;
+            writeln!(out, "{}", log_json(&entry, &image))?;
         } else {
-            writeln!(out, "{}", log_text(position, sequence, &body, &image))?;
+            writeln!(out, "{}", log_text(&entry, &image))?;
         }
     }
     Ok(exit::DONE)
 }
 
-fn log_json(position: u64, sequence: u64, body: &LogBody, image: &Image) -> Json {
+fn log_json(entry: &Entry, image: &Image) -> Json {
+    let Entry { position, sequence, kind, body } = entry;
     match body {
-        LogBody::Envelope(envelope) => {
+        EntryBody::Envelope(envelope) => {
             let target = match &envelope.target {
                 Target::Name(name) => json!(name),
                 Target::Id(id) => json!(image.title(*id)),
             };
-            let args: Vec<Json> = envelope.args.iter().map(|argument| {
-                let value = argument.value.resolve(image).map_or_else(|name| json!({ "object": name }), |of| json::value(&of, image));
-                json!({ "name": argument.name.as_ref().map(AsRef::as_ref), "value": value })
-            }).collect();
+            let args: Vec<Json> = envelope
+                .args
+                .iter()
+                .map(|argument| {
+                    let value = argument
+                        .value
+                        .resolve(image)
+                        .map_or_else(|name| json!({ "object": name }), |of| json::value(&of, image));
+                    json!({ "name": argument.name.as_ref().map(AsRef::as_ref), "value": value })
+                })
+                .collect();
             json!({
                 "position": position,
                 "kind": "envelope",
@@ -140,26 +150,38 @@ fn log_json(position: u64, sequence: u64, body: &LogBody, image: &Image) -> Json
                 "retries": envelope.retries,
             })
         }
-        LogBody::Outcome(Outcome::Completed { result, changes, logs }) => json!({
-            "position": position,
-            "kind": "outcome",
-            "seq": sequence,
-            "status": "completed",
-            "result": json::value(result, image),
-            "changes": json::changes(changes, image),
-            "logs": logs,
-        }),
-        LogBody::Outcome(Outcome::Failed(fault)) => json!({
-            "position": position, "kind": "outcome", "seq": sequence, "status": "failed", "error": json::fault(fault),
-        }),
-        LogBody::Other(kind) => json!({ "position": position, "kind": kind, "seq": sequence }),
+        EntryBody::Outcome(outcome, resolves) => {
+            let mut out = json!({ "position": position, "kind": kind, "seq": sequence });
+            let fields = match &**outcome {
+                Outcome::Completed { result, changes, logs } => json!({
+                    "status": "completed",
+                    "result": json::value(result, image),
+                    "changes": json::changes(changes, image),
+                    "logs": logs,
+                }),
+                Outcome::Failed(fault) => json!({ "status": "failed", "error": json::fault(fault) }),
+            };
+            if let (Some(out), Json::Object(fields)) = (out.as_object_mut(), fields) {
+                out.extend(fields);
+                if !resolves.is_empty() {
+                    out.insert("resolves".into(), json!(resolves));
+                }
+            }
+            out
+        }
+        EntryBody::Attempt { alone } => json!({ "position": position, "kind": kind, "seq": sequence, "alone": alone }),
+        EntryBody::Other => json!({ "position": position, "kind": kind, "seq": sequence }),
+        EntryBody::Damaged(reason) => {
+            json!({ "position": position, "kind": kind, "seq": sequence, "damage": reason })
+        }
     }
 }
 
-fn log_text(position: u64, sequence: u64, body: &LogBody, image: &Image) -> String {
+fn log_text(entry: &Entry, image: &Image) -> String {
+    let Entry { position, sequence, kind, body } = entry;
     let head = format!("{position:>8}  {sequence:>7}");
     match body {
-        LogBody::Envelope(envelope) => {
+        EntryBody::Envelope(envelope) => {
             let target = match &envelope.target {
                 Target::Name(name) => name.clone(),
                 Target::Id(id) => image.title(*id),
@@ -171,17 +193,21 @@ fn log_text(position: u64, sequence: u64, body: &LogBody, image: &Image) -> Stri
             let args: String = envelope.args.iter().map(argument).collect();
             format!("{head}  {} {target}{args}  from {}", envelope.selector, envelope.sender_id)
         }
-        LogBody::Outcome(Outcome::Completed { result, changes, .. }) => {
-            let lines = change_lines(changes, image);
-            let told = match (lines.as_slice(), result) {
-                ([], Value::Nil) => "done".to_string(),
-                ([], result) => result_text(result, image).lines().next().unwrap_or_default().to_string(),
-                (lines, _) => lines.join("; "),
-            };
-            format!("{head}    {told}")
-        }
-        LogBody::Outcome(Outcome::Failed(fault)) => format!("{head}    failed: {}", fault.message),
-        LogBody::Other(kind) => format!("{head}    ({kind})"),
+        EntryBody::Outcome(outcome, _) => match &**outcome {
+            Outcome::Completed { result, changes, .. } => {
+                let lines = change_lines(changes, image);
+                let told = match (lines.as_slice(), result) {
+                    ([], Value::Nil) => "done".to_string(),
+                    ([], result) => result_text(result, image).lines().next().unwrap_or_default().to_string(),
+                    (lines, _) => lines.join("; "),
+                };
+                format!("{head}    {told}")
+            }
+            Outcome::Failed(fault) => format!("{head}    failed: {}", fault.message),
+        },
+        EntryBody::Attempt { .. } => format!("{head}    (delivered again)"),
+        EntryBody::Other => format!("{head}    ({kind})"),
+        EntryBody::Damaged(reason) => format!("{head}    damaged: {reason}"),
     }
 }
 

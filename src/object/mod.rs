@@ -25,8 +25,8 @@ pub use event::{Event, EventBody, LogEvent, LogLevel, Problem, StateUpdateEvent,
 pub use image::Image;
 pub use lookup::{Found, ancestors, children, inherited, lookup, lookup_in_parents, lookup_through};
 pub use message::{Argument, Envelope, Literal, Target, UICommand};
-pub use mirror::Mirror;
 pub use method::{MethodVersion, Origin};
+pub use mirror::Mirror;
 pub use name::{Name, NameError};
 pub use nearest::nearest;
 pub use outcome::{Fault, FaultKind, Outcome};

@@ -24,12 +24,11 @@ impl Services for Authorship<'_> {
     ) -> Result<Authored, Fault> {
         let composed = compose(&Request { target, instructions, selector, objects })?;
         let Composed { selector, source, doc, paraphrase, contract, .. } = composed;
-        let candidate =
-            Candidate { target, selector: &selector, source: &source, contract: Some(&contract) };
-        let judged = judge(&candidate, objects, self.shadow)?;
+        let candidate = Candidate { target, selector: &selector, source: &source, contract: Some(&contract) };
+        let judged = judge(&candidate, objects, self.shadow).map_err(|rejected| rejected.fault)?;
         Ok(Authored {
             author: COMPOSER.into(),
-            params: judged.params,
+            params: judged.syntax.params,
             contract: contract.promises,
             verdicts: judged.verdicts,
             selector,
@@ -47,7 +46,7 @@ impl Services for Authorship<'_> {
         source: &str,
     ) -> Result<Passed, Fault> {
         let candidate = Candidate { target, selector, source, contract: None };
-        let judged = judge(&candidate, objects, self.shadow)?;
-        Ok(Passed { params: judged.params, verdicts: judged.verdicts })
+        let judged = judge(&candidate, objects, self.shadow).map_err(|rejected| rejected.fault)?;
+        Ok(Passed { params: judged.syntax.params, verdicts: judged.verdicts })
     }
 }

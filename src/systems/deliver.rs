@@ -37,11 +37,8 @@ fn deliver_messages(
     let base = EntityObjects::new(&index, &objects);
     let mut frame = Draft::on(&base);
     while let Some(message) = pipeline.ready.pop_front() {
-        let request = TurnRequest {
-            world_id: pipeline.world_id,
-            sequence: message.sequence,
-            envelope: &message.envelope,
-        };
+        let request =
+            TurnRequest { world_id: pipeline.world_id, sequence: message.sequence, envelope: &message.envelope };
         let outcome = turn(&mut voices, &frame, &request);
         if let Outcome::Completed { changes, .. } = &outcome {
             changes.iter().for_each(|change| frame.apply(change.clone()));

@@ -20,8 +20,7 @@ const MAX_COMMAND_BYTES: usize = 1 << 20;
 struct Submissions(Receiver<Submission>);
 
 pub(super) fn plugin(app: &mut App, submissions: Receiver<Submission>) {
-    app.insert_resource(Submissions(submissions))
-        .add_systems(Update, take_in_commands.in_set(FrameSystems::Intake));
+    app.insert_resource(Submissions(submissions)).add_systems(Update, take_in_commands.in_set(FrameSystems::Intake));
 }
 
 /// Takes nothing in any more: who sends finds the world closed.
@@ -39,7 +38,7 @@ fn take_in_commands(
     mut outbox: ResMut<Outbox>,
 ) {
     while pipeline.waiting() < UNDER_WAY {
-        let Ok(Submission { port, request }) = submissions.0.try_recv() else { return };
+        let Ok(Submission { port, request }) = submissions.0.0.try_recv() else { return };
         match request {
             Request::Open { sender_id, events } => subscribers.open(port, sender_id, events),
             Request::FullState => subscribers.ask_full_state(port),

@@ -60,16 +60,12 @@ pub(super) fn plugin(app: &mut App, alembic: Alembic, durable: u64) {
         .add_systems(Update, exchange_with_alembic.in_set(FrameSystems::Journal));
 }
 
-fn exchange_with_alembic(
-    mut journal: ResMut<Journal>,
-    mut pipeline: ResMut<Pipeline>,
-    mut outbox: ResMut<Outbox>,
-) {
+fn exchange_with_alembic(mut journal: ResMut<Journal>, mut pipeline: ResMut<Pipeline>, mut outbox: ResMut<Outbox>) {
     let journal = &mut *journal;
     let Some(alembic) = &journal.alembic else { return };
     let replies: Vec<Reply> = alembic.replies().try_iter().collect();
     while let Some(message) = pipeline.numbered.front() {
-        if !alembic.try_append_envelope(message.sequence, message.envelope.clone()) {
+        if alembic.append_envelope(message.sequence, message.envelope.clone()).is_err() {
             break;
         }
         if let Some(message) = pipeline.numbered.pop_front() {
@@ -78,7 +74,7 @@ fn exchange_with_alembic(
     }
     for reply in replies {
         match reply {
-            Reply::Durable { envelopes, outcomes } => {
+            Reply::Durable { envelopes, outcomes, .. } => {
                 for sequence in envelopes {
                     if let Some(message) = pipeline.journaling.remove(&sequence) {
                         pipeline.ready.push_back(message);

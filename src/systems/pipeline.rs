@@ -75,13 +75,14 @@ impl Pipeline {
 }
 
 pub(super) fn plugin(app: &mut App, world_id: Uuid, next_sequence: u64, pending: Vec<(u64, Envelope)>) {
-    let again = |(sequence, envelope)| Message { sequence, envelope: Arc::new(envelope) };
+    let again = |(sequence, envelope)| (sequence, Message { sequence, envelope: Arc::new(envelope) });
     app.insert_resource(Pipeline {
         world_id,
         next_sequence,
         numbered: VecDeque::new(),
-        journaling: BTreeMap::new(),
-        ready: pending.into_iter().map(again).collect(),
+        // The Alembic knows them, and releases each once it is on record that its delivery is tried again.
+        journaling: pending.into_iter().map(again).collect(),
+        ready: VecDeque::new(),
         delivered: Vec::new(),
         settled: BTreeSet::new(),
     });
