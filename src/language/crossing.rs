@@ -198,7 +198,8 @@ impl Shared {
         let mut changed = Vec::new();
         for opened in self.opened.borrow_mut().iter_mut() {
             let now = from_lua(&LuaValue::Table(opened.table.clone()), &self.proxies).map_err(raise)?;
-            if !now.same(&opened.original) && !(is_empty(&now) && is_empty(&opened.original)) {
+            let same = now.same(&opened.original) || (is_empty(&now) && is_empty(&opened.original));
+            if !same {
                 opened.original = now.clone();
                 changed.push((opened.id, opened.slot.clone(), now));
             }

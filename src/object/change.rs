@@ -3,6 +3,7 @@
 use super::{MethodVersion, Name, Object, ObjectId, Slot, Slots, Versions};
 
 /// One change. Applying it and then its inverse leaves the object as it was, slot order included.
+#[allow(clippy::large_enum_variant)] // the large one is by far the commonest
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// An object comes to be.

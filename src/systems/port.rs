@@ -148,6 +148,11 @@ impl Port {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn lose_next_event(&mut self) {
+        let _ = self.events.try_recv();
+    }
+
     fn check(&mut self, event: Event) -> Received {
         let missed = event.sequence.saturating_sub(self.seen + 1);
         self.seen = event.sequence;

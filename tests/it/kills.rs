@@ -1,0 +1,82 @@
+//! Kills at random moments during a stream of messages: nothing acknowledged is missing, nothing is applied twice.
+//!
+//! `WORKBENCH_KILLS=200 cargo test kills` runs as many as it says.
+
+use super::program::{answers, run, verified_hash, workbench};
+use serde_json::Value as Json;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// Kills in an ordinary run.
+const KILLS: u64 = 12;
+/// Messages offered to each process: more than it takes in before it is killed.
+const OFFERED: usize = 50_000;
+
+#[test]
+fn no_kill_loses_an_acknowledged_message_or_applies_one_twice() {
+    let kills = std::env::var("WORKBENCH_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS);
+    let dir = tempfile::tempdir().unwrap();
+    let world = dir.path().join("world");
+    let teach = "create_counter tally n=0\n\
+                 add_method tally selector=count source=\"function(self) self.n += 1 return self.n end\"\n";
+    assert_eq!(answers(&world, teach.as_bytes()).1, Some(0));
+    let (mut random, mut acknowledged, mut all) = (0x9e37_79b9_7f4a_7c15_u64, 0, 0_usize);
+    for kill in 0..kills {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let counts = count_until_killed(&world, Duration::from_micros(2_000 + random % 120_000));
+        all += counts.len();
+        // Each count is one more than the one before: none is applied twice, none is skipped.
+        assert!(counts.windows(2).all(|pair| pair[1] == pair[0] + 1), "kill {kill}: {counts:?}");
+        if let Some(first) = counts.first() {
+            assert!(*first > acknowledged, "kill {kill}: {first} came again after {acknowledged}");
+        }
+        acknowledged = counts.last().copied().unwrap_or(acknowledged);
+    }
+    let (told, code) = answers(&world, b"get tally n\n");
+    assert_eq!(code, Some(0));
+    let n = told[0]["result"].as_u64().unwrap();
+    assert!(n >= acknowledged, "{n} after {acknowledged} was acknowledged");
+    assert_eq!(n, journaled_counts(&world), "counts in the log");
+    let first = verified_hash(&world);
+    assert_eq!(answers(&world, b"").1, Some(0));
+    assert_eq!(verified_hash(&world), first);
+    println!("{kills} kills, {all} messages acknowledged, {n} applied");
+}
+
+/// Streams messages and kills the process; the acknowledged counts.
+fn count_until_killed(world: &Path, after: Duration) -> Vec<u64> {
+    let mut command = workbench(["--headless", "--json", "--world"]);
+    let mut child = command.arg(world).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let output = child.stdout.take().unwrap();
+    let writer = std::thread::spawn(move || {
+        for _ in 0..OFFERED {
+            if input.write_all(b"count tally\n").is_err() {
+                return;
+            }
+        }
+    });
+    let reader = std::thread::spawn(move || {
+        let lines = BufReader::new(output).lines().map_while(Result::ok);
+        // The line that the kill cut off was not printed whole: it is no acknowledgement.
+        let whole = lines.filter_map(|line| serde_json::from_str::<Json>(&line).ok());
+        whole.map(|answer| answer["result"].as_u64().unwrap_or_else(|| panic!("{answer}"))).collect::<Vec<u64>>()
+    });
+    std::thread::sleep(after);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    writer.join().unwrap();
+    reader.join().unwrap()
+}
+
+fn journaled_counts(world: &Path) -> u64 {
+    let mut command = workbench(["log", "--json", "--world"]);
+    command.arg(world);
+    let log = String::from_utf8(run(command, b"").stdout).unwrap();
+    let entries = log.lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
+    entries.filter(|entry| entry["kind"] == "envelope" && entry["selector"] == "count").count() as u64
+}

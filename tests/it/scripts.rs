@@ -1,0 +1,43 @@
+//! World behaviour in the console's own language: `scripts/*.txt` hold lines and what each must answer.
+//!
+//! A line that begins with `> ` is typed into a new world; what follows it is the expected answer.
+//! With `UPDATE_SCRIPTS=1` the answers are written instead of compared.
+
+use super::program::{run, workbench};
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn every_script_answers_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/scripts");
+    let mut scripts: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    scripts.sort();
+    assert!(!scripts.is_empty());
+    for script in scripts {
+        let expected = fs::read_to_string(&script).unwrap().replace("\r\n", "\n");
+        let found = play(&expected);
+        if std::env::var_os("UPDATE_SCRIPTS").is_some() {
+            fs::write(&script, &found).unwrap();
+        } else {
+            assert_eq!(found, expected, "{} answers otherwise", script.display());
+        }
+    }
+}
+
+/// Types the script's lines, each after the answer to the one before, and puts the answers under them.
+fn play(script: &str) -> String {
+    const END: &str = "help get";
+    let dir = tempfile::tempdir().unwrap();
+    let lines: Vec<&str> = script.lines().filter_map(|line| line.strip_prefix("> ")).collect();
+    // A known answer between the lines tells where one ends.
+    let input: String = lines.iter().map(|line| format!("{line}\n{END}\n")).collect();
+    let mut command = workbench(["--headless", "--world"]);
+    command.arg(dir.path().join("world"));
+    let output = String::from_utf8(run(command, input.as_bytes()).stdout).unwrap();
+    let mark = "get OBJECT slot=…\n  Answers a slot's value, own or inherited.\n  for example: get point slot=x\n";
+    let answers: Vec<&str> = output.split(mark).collect();
+    assert_eq!(answers.len(), lines.len() + 1, "{output}");
+    let comments = script.lines().take_while(|line| line.starts_with('#')).map(|line| format!("{line}\n"));
+    let told = lines.iter().zip(answers).map(|(line, answer)| format!("> {line}\n{answer}"));
+    comments.chain(told).collect()
+}
