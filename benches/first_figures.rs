@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::expect_used, clippy::print_stdout, unsafe_code)] // it measures, on a terminal
 
+use heed::CommitOrAbort;
 use heed::types::Bytes;
 use living_workbench::language::{Limits, NoServices, TurnRequest, Vm, genesis_objects};
 use living_workbench::object::{
@@ -131,9 +132,12 @@ fn bare_lmdb(dir: &Path) -> f64 {
     std::fs::create_dir_all(dir).expect("a folder");
     // SAFETY: nobody else has this new folder open.
     let env = unsafe { heed::EnvOpenOptions::new().map_size(64 << 20).max_dbs(1).open(dir) }.expect("an environment");
-    let mut txn = env.write_txn().expect("a transaction");
-    let db: heed::Database<Bytes, Bytes> = env.create_database(&mut txn, Some("log")).expect("a database");
-    txn.commit().expect("a commit");
+    let txn = env.write_txn().expect("a transaction");
+    let made = env.create_databases_and_commit(txn, |opener, txn| {
+        let db = opener.create_database::<Bytes, Bytes>(txn, Some("log"))?;
+        Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(db))
+    });
+    let db = made.expect("a database").commit().expect("a database");
     let record = [7_u8; 256];
     let mut next = 0_u64;
     let round = |_| {
