@@ -8,6 +8,10 @@ pub mod cognition;
 pub mod components;
 pub mod crucible;
 pub mod language;
+#[cfg(feature = "window")]
+pub mod morphic;
 pub mod object;
 pub mod persistence;
 pub mod systems;
+#[cfg(feature = "window")]
+pub mod workbench;

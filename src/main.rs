@@ -92,14 +92,18 @@ impl From<OpenError> for Stop {
 
 impl From<bridge::ReportError> for Stop {
     fn from(error: bridge::ReportError) -> Self {
-        Self(error.code(), error.to_string())
+        // A reader that went away has seen enough; there is nothing to say.
+        let why = if error.is_enough() { String::new() } else { error.to_string() };
+        Self(error.code(), why)
     }
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let code = run(cli).unwrap_or_else(|Stop(code, why)| {
-        let _ = writeln!(io::stderr(), "workbench: {why}");
+        if !why.is_empty() {
+            let _ = writeln!(io::stderr(), "workbench: {why}");
+        }
         code
     });
     ExitCode::from(code)
@@ -128,9 +132,17 @@ fn folder(args: WorldArgs) -> Result<PathBuf, Stop> {
 
 fn open_world(world: PathBuf, headless: bool, json: bool) -> Result<u8, Stop> {
     let (closing, sleep) = Closing::new();
+    #[cfg(feature = "window")]
     if !headless {
-        let _ = writeln!(io::stderr(), "workbench: this build draws no window yet; going on without one");
+        match living_workbench::workbench::probe() {
+            Ok(()) => return show_window(&world, &closing),
+            Err(why) => {
+                let _ = writeln!(io::stderr(), "workbench: {why}; going on without a window");
+            }
+        }
     }
+    #[cfg(not(feature = "window"))]
+    let _ = headless;
     let (awakened, alembic) = wake(&world, &closing)?;
     talk(world, awakened, alembic, (closing, sleep), json)
 }
@@ -140,6 +152,39 @@ fn wake(world: &std::path::Path, closing: &Closing) -> Result<(Awakened, Alembic
     let waker = closing.waker();
     let now_ms = (bridge::wall_clock().unix_ms)();
     Ok(open(world, Some(new), now_ms, move || waker.wake())?)
+}
+
+#[cfg(feature = "window")]
+fn show_window(world: &std::path::Path, closing: &Closing) -> Result<u8, Stop> {
+    use bevy::prelude::*;
+    use living_workbench::systems::install_world;
+    use living_workbench::workbench::{LateWaker, WorkbenchPlugin};
+
+    let new = bridge::new_world().map_err(|error| Stop(exit::NO_WORLD, error.to_string()))?;
+    let late = LateWaker::default();
+    let (clock, waker) = (bridge::wall_clock(), late.waker());
+    let wake = waker.clone();
+    let (awakened, alembic) = open(world, Some(new), (clock.unix_ms)(), move || wake.wake())?;
+    let mut app = App::new();
+    app.add_plugins(WorkbenchPlugin { world_name: bridge::world_name(world), waker: late });
+    let (asked, wake) = (closing.clone(), waker.clone());
+    let caught = ctrlc::set_handler(move || {
+        asked.ask();
+        wake.wake();
+    });
+    let stopped = |error: &dyn std::fmt::Display| Stop(exit::FAILED, error.to_string());
+    caught.map_err(|error| stopped(&error))?;
+    install_world(&mut app, awakened, alembic, clock, waker).map_err(|error| stopped(&error))?;
+    let asked = closing.clone();
+    app.add_systems(PreUpdate, move |mut desk: ResMut<living_workbench::workbench::Desk>| {
+        if asked.is_asked() && !desk.wants_to_quit {
+            desk.wants_to_quit = true;
+        }
+    });
+    match app.run() {
+        AppExit::Success => Ok(exit::DONE),
+        AppExit::Error(_) => Ok(exit::FAILED),
+    }
 }
 
 fn talk(

@@ -21,9 +21,15 @@ pub enum ReportError {
 }
 
 impl ReportError {
+    /// Whether whoever reads the answer has seen enough: `workbench log | head`.
+    pub fn is_enough(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
     /// The exit code.
     pub fn code(&self) -> u8 {
         match self {
+            _ if self.is_enough() => exit::DONE,
             Self::Open(error) if error.is_damage() => exit::DAMAGE,
             Self::Open(_) => exit::NO_WORLD,
             Self::Output(_) => exit::FAILED,

@@ -25,6 +25,7 @@ use crate::components::{ObjectBundle, ObjectIndex};
 use crate::language::VmError;
 use crate::persistence::{Alembic, Awakened};
 use bevy::ecs::error::{BevyError, ErrorContext, Severity, error, match_severity};
+use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 use std::time::Duration;
 
@@ -72,24 +73,50 @@ pub fn has_work(app: &App) -> bool {
     app.world().get_resource::<pipeline::Pipeline>().is_some_and(pipeline::Pipeline::has_work)
 }
 
+/// The same, for a system.
+#[derive(SystemParam)]
+pub struct Work<'w> {
+    pipeline: Res<'w, pipeline::Pipeline>,
+}
+
+impl Work<'_> {
+    /// Whether the next frame has something to do without being woken.
+    pub fn has_work(&self) -> bool {
+        self.pipeline.has_work()
+    }
+}
+
+/// Takes no command in any more: who sends one finds the world closed.
+pub fn start_closing(world: &mut World) {
+    intake::close(world);
+}
+
+/// Closes the journal, if every message has come to its durable end (or none can any more). Answers whether it did.
+pub fn finish_closing(world: &mut World) -> bool {
+    let settled = world.get_resource::<pipeline::Pipeline>().is_none_or(pipeline::Pipeline::is_settled);
+    if !settled && !journal::is_read_only(world) {
+        return false;
+    }
+    journal::close(world);
+    world.remove_resource::<reflect::Subscribers>();
+    true
+}
+
 /// Lets every message that was taken in come to its durable end, writes what is left to write, and closes the journal.
 ///
 /// Commands that still wait on the switchboard are taken in first; later ones find the world closed.
 pub fn close_world(app: &mut App) {
     const PATIENCE: Duration = Duration::from_millis(2);
     app.update();
-    intake::close(app.world_mut());
+    start_closing(app.world_mut());
     loop {
         app.update();
-        let settled = app.world().get_resource::<pipeline::Pipeline>().is_none_or(pipeline::Pipeline::is_settled);
-        if settled || journal::is_read_only(app.world()) {
-            break;
+        if finish_closing(app.world_mut()) {
+            return;
         }
         // The journal answers in its own time; it wakes loops, and here none runs.
         std::thread::sleep(PATIENCE);
     }
-    journal::close(app.world_mut());
-    app.world_mut().remove_resource::<reflect::Subscribers>();
 }
 
 /// No error of a system ends the world.

@@ -1,0 +1,323 @@
+//! The mirror: what a window knows of the world, learned from events alone.
+//!
+//! It is written by whoever receives a port's events, and read by cards and panels. It never sees a
+//! component: what is not told by an event is not in it.
+
+use super::transcript::{Progress, Transcript};
+use crate::object::{
+    Change, EventBody, Image, LogEvent, LogLevel, ObjectId, Objects, Outcome, Problem, StateUpdateEvent, Status, Value,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A picture of the world.
+#[derive(Clone, Debug, Default)]
+pub struct Mirror {
+    image: Image,
+    problems: Vec<Problem>,
+    status: Status,
+    /// What was asked and answered.
+    pub transcript: Transcript,
+    children: BTreeMap<ObjectId, BTreeSet<ObjectId>>,
+    touched: BTreeSet<ObjectId>,
+    told_whole: u64,
+    awaited: BTreeMap<u64, u64>,
+    answers: Vec<Answer>,
+}
+
+/// What came of a command that was sent with [`Mirror::await_answer`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The ticket of the command.
+    pub ticket: u64,
+    /// What the message answered, or why it failed.
+    pub result: Result<Value, String>,
+}
+
+impl Mirror {
+    /// The objects.
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// Failed messages that wait, newest last.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// The figures of the status bar.
+    pub fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// How often the full state was told; 0 means that nothing is known yet.
+    pub fn times_told_whole(&self) -> u64 {
+        self.told_whole
+    }
+
+    /// Objects that delegate to this one directly, ascending.
+    pub fn children(&self, id: ObjectId) -> impl Iterator<Item = ObjectId> + '_ {
+        self.children.get(&id).into_iter().flatten().copied()
+    }
+
+    /// The object and all that delegate to it, however far.
+    pub fn heirs(&self, id: ObjectId) -> BTreeSet<ObjectId> {
+        let mut found = BTreeSet::from([id]);
+        let mut next = vec![id];
+        while let Some(id) = next.pop() {
+            next.extend(self.children(id).filter(|child| found.insert(*child)));
+        }
+        found
+    }
+
+    /// Whether an object of the first image is still called as it was made.
+    pub fn is_built_in(&self, id: ObjectId) -> bool {
+        let name = self.image.object(id).and_then(|object| object.name);
+        name.is_some_and(|name| ObjectId::genesis(name) == id)
+    }
+
+    /// Takes the ids of the objects that were made, changed or deleted since the last call.
+    pub fn take_touched(&mut self) -> BTreeSet<ObjectId> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// The answer of this command will come from [`Mirror::take_answers`].
+    pub fn await_answer(&mut self, ticket: u64) {
+        self.awaited.insert(ticket, 0);
+    }
+
+    /// Takes the answers that came since the last call.
+    pub fn take_answers(&mut self) -> Vec<Answer> {
+        std::mem::take(&mut self.answers)
+    }
+
+    /// Some events were lost. The port has asked for the full state.
+    pub fn missed(&mut self, events: u64) {
+        let text = match events {
+            1 => "one event was lost; the world was asked to tell everything again".to_string(),
+            _ => format!("{events} events were lost; the world was asked to tell everything again"),
+        };
+        self.transcript.note("", &text, Progress::Warning);
+    }
+
+    /// Learns from an event.
+    pub fn learn(&mut self, event: EventBody) {
+        match event {
+            EventBody::Log(LogEvent { level, message, turn }) => {
+                // What a turn writes stands in its outcome already.
+                if turn.is_none() {
+                    let progress = match level {
+                        LogLevel::Info => Progress::Note,
+                        LogLevel::Warning | LogLevel::Error => Progress::Warning,
+                    };
+                    self.transcript.note("", &message, progress);
+                }
+            }
+            EventBody::State(event) => self.learn_state(event),
+        }
+    }
+
+    fn learn_state(&mut self, event: StateUpdateEvent) {
+        match event {
+            StateUpdateEvent::FullState { objects, problems, status } => {
+                self.touched.extend(self.image.ids());
+                self.image = Image::default();
+                self.children.clear();
+                for object in objects.iter() {
+                    self.touched.insert(object.id);
+                    self.adopt(object.id, &object.parents);
+                    self.image.insert(object.clone());
+                }
+                self.problems = problems.to_vec();
+                self.transcript.durable_up_to(status.durable);
+                self.status = status;
+                self.told_whole += 1;
+            }
+            StateUpdateEvent::TurnSettled { sequence, envelope, outcome } => {
+                match &*outcome {
+                    Outcome::Completed { changes, .. } => changes.iter().for_each(|change| self.apply(change)),
+                    Outcome::Failed(fault) => {
+                        let problem = Problem { sequence, envelope: envelope.clone(), fault: fault.clone() };
+                        self.problems.retain(|problem| problem.sequence != sequence);
+                        self.problems.push(problem);
+                    }
+                }
+                self.transcript.settled(sequence, &envelope, &outcome, &self.image);
+                let ticket = self.awaited.iter().find(|(_, of)| **of == sequence).map(|(ticket, _)| *ticket);
+                if let Some(ticket) = ticket {
+                    self.awaited.remove(&ticket);
+                    let result = match &*outcome {
+                        Outcome::Completed { result, .. } => Ok(result.clone()),
+                        Outcome::Failed(fault) => Err(fault.message.clone()),
+                    };
+                    self.answers.push(Answer { ticket, result });
+                }
+            }
+            StateUpdateEvent::TurnsDurable { sequences } => self.transcript.durable(&sequences),
+            StateUpdateEvent::CommandRefused { ticket, fault } => {
+                self.transcript.refused(ticket, &fault);
+                if self.awaited.remove(&ticket).is_some() {
+                    self.answers.push(Answer { ticket, result: Err(fault.message) });
+                }
+            }
+            StateUpdateEvent::CommandAccepted { ticket, sequence } => {
+                self.transcript.accepted(ticket, sequence);
+                if let Some(awaited) = self.awaited.get_mut(&ticket) {
+                    *awaited = sequence;
+                }
+            }
+            StateUpdateEvent::ProblemSolved { sequence } => {
+                self.problems.retain(|problem| problem.sequence != sequence);
+            }
+            StateUpdateEvent::Status(status) => self.status = status,
+        }
+    }
+
+    fn apply(&mut self, change: &Change) {
+        let id = change.id();
+        self.touched.insert(id);
+        let before = self.image.object(id).map(|object| object.parents.to_vec()).unwrap_or_default();
+        self.image.apply(change);
+        let after = self.image.object(id).map(|object| object.parents.to_vec()).unwrap_or_default();
+        if before != after {
+            for parent in before {
+                if let Some(children) = self.children.get_mut(&parent) {
+                    children.remove(&id);
+                }
+            }
+            self.adopt(id, &after);
+        }
+    }
+
+    fn adopt(&mut self, id: ObjectId, parents: &[ObjectId]) {
+        for parent in parents {
+            self.children.entry(*parent).or_default().insert(id);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::object::{Envelope, Fault, FaultKind, Name, Object, Slot, Target};
+    use std::sync::Arc;
+    use uuid::Uuid;
+
+    pub(crate) fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    pub(crate) fn object(text: &str, parents: &[ObjectId], slots: &[(&str, Value)]) -> Object {
+        let mut object = Object::new(ObjectId(Uuid::new_v5(&Uuid::nil(), text.as_bytes())));
+        object.name = Some(name(text));
+        object.parents = parents.to_vec();
+        for (slot, value) in slots {
+            object.slots.push(name(slot), Slot::value(value.clone()));
+        }
+        object
+    }
+
+    pub(crate) fn told(objects: Vec<Object>) -> Mirror {
+        let mut all = crate::language::genesis_objects().unwrap();
+        all.extend(objects);
+        all.sort_by_key(|object| object.id);
+        let status = Status { objects: all.len(), ..Status::default() };
+        let mut mirror = Mirror::default();
+        mirror.learn(EventBody::State(StateUpdateEvent::FullState {
+            objects: Arc::new(all),
+            problems: Arc::default(),
+            status,
+        }));
+        mirror
+    }
+
+    pub(crate) fn settled(sequence: u64, outcome: Outcome) -> EventBody {
+        EventBody::State(StateUpdateEvent::TurnSettled {
+            sequence,
+            envelope: Arc::new(Envelope {
+                message_id: Uuid::nil(),
+                correlation_id: None,
+                sender_id: "window".into(),
+                target: Target::Name("point".into()),
+                selector: name("set"),
+                args: Vec::new(),
+                issued_at: 0,
+                retries: None,
+            }),
+            outcome: Arc::new(outcome),
+        })
+    }
+
+    pub(crate) fn completed(changes: Vec<Change>) -> Outcome {
+        Outcome::Completed { result: Value::Nil, changes, logs: Vec::new() }
+    }
+
+    pub(crate) fn set(object: &Object, slot: &str, value: Value) -> Change {
+        let before = object.slots.get(slot).cloned();
+        let place = object.slots.place(slot).unwrap_or(object.slots.len());
+        Change::SetSlot { id: object.id, slot: name(slot), place, before, after: Some(Slot::value(value)) }
+    }
+
+    #[test]
+    fn it_follows_changes_and_knows_who_delegates_to_whom() {
+        let point = object("point", &[ObjectId::proto()], &[("x", Value::Number(0.0))]);
+        let mut mirror = told(vec![point.clone()]);
+        assert_eq!(mirror.take_touched().len(), mirror.image().len());
+        let child = object("p1", &[point.id], &[]);
+        mirror.learn(settled(1, completed(vec![Change::Create(Box::new(child.clone()))])));
+        mirror.learn(settled(2, completed(vec![set(&point, "x", Value::Number(5.0))])));
+        assert_eq!(mirror.take_touched(), BTreeSet::from([point.id, child.id]));
+        assert_eq!(mirror.heirs(point.id), BTreeSet::from([point.id, child.id]));
+        let x = mirror.image().object(point.id).and_then(|object| object.slots.get("x")?.as_value().cloned());
+        assert_eq!(x, Some(Value::Number(5.0)));
+        mirror.learn(settled(3, completed(vec![Change::Delete(Box::new(child))])));
+        assert_eq!(mirror.heirs(point.id), BTreeSet::from([point.id]));
+        assert!(mirror.is_built_in(ObjectId::proto()) && !mirror.is_built_in(point.id));
+    }
+
+    #[test]
+    fn a_message_is_followed_from_ticket_to_disk() {
+        let mut mirror = told(vec![]);
+        mirror.transcript.sent(7, "set point x=1".into());
+        mirror.await_answer(7);
+        let progress = |mirror: &Mirror| mirror.transcript.iter().last().map(|entry| entry.progress).unwrap();
+        assert_eq!(progress(&mirror), Progress::Waiting);
+        mirror.learn(EventBody::State(StateUpdateEvent::CommandAccepted { ticket: 7, sequence: 3 }));
+        mirror.learn(settled(3, completed(vec![])));
+        assert_eq!(progress(&mirror), Progress::Settled);
+        assert_eq!(mirror.take_answers(), [Answer { ticket: 7, result: Ok(Value::Nil) }]);
+        mirror.learn(EventBody::State(StateUpdateEvent::TurnsDurable { sequences: vec![3] }));
+        assert_eq!(progress(&mirror), Progress::Durable);
+        assert_eq!(mirror.transcript.iter().len(), 1);
+    }
+
+    #[test]
+    fn failures_wait_until_they_are_solved() {
+        let mut mirror = told(vec![]);
+        mirror.learn(settled(4, Outcome::Failed(Fault::new(FaultKind::Error, "no"))));
+        assert_eq!(mirror.problems().len(), 1);
+        assert_eq!(mirror.transcript.iter().last().map(|entry| entry.progress), Some(Progress::Failed));
+        mirror.learn(EventBody::State(StateUpdateEvent::ProblemSolved { sequence: 4 }));
+        assert!(mirror.problems().is_empty());
+    }
+
+    #[test]
+    fn after_a_gap_the_full_state_puts_it_right() {
+        let old = object("old", &[ObjectId::proto()], &[]);
+        let mut mirror = told(vec![old.clone()]);
+        mirror.learn(settled(1, completed(vec![])));
+        mirror.missed(3);
+        assert!(mirror.transcript.iter().any(|entry| entry.answer.starts_with("3 events were lost")));
+        let _ = mirror.take_touched();
+        let new = object("new", &[ObjectId::proto()], &[]);
+        mirror.learn(EventBody::State(StateUpdateEvent::FullState {
+            objects: Arc::new(vec![new.clone()]),
+            problems: Arc::default(),
+            status: Status { durable: 9, ..Status::default() },
+        }));
+        assert_eq!(mirror.image().ids(), [new.id]);
+        assert!(mirror.take_touched().contains(&old.id), "what is gone is touched too");
+        assert_eq!(mirror.heirs(old.id).len(), 1);
+        let durable = mirror.transcript.iter().any(|entry| entry.progress == Progress::Durable);
+        assert!(durable, "what was on disk before the full state is marked so");
+    }
+}

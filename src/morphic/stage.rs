@@ -1,0 +1,318 @@
+//! The stage: every card as sprites and texts, drawn anew only where its face differs.
+//!
+//! World units grow downwards, Bevy's y upwards: a place `(x, y)` is drawn at `(x, -y)`.
+
+use super::face::{MARGIN, NAME_SIZE, ROW_HEIGHT, ROW_SIZE, TITLE_HEIGHT, Words};
+use super::measure::{Face, width_of};
+use super::tokens::{self, Rgb};
+use super::{Bounds, CardFace, Mirror, Seating, Viewpoint, card_face, card_size};
+use crate::object::{ObjectId, Objects};
+use bevy::asset::RenderAssetUsages;
+use bevy::prelude::*;
+use bevy::render::render_resource::{Extent3d, TextureDimension, TextureFormat};
+use bevy::sprite::{Anchor, BorderRect, SliceScaleMode, SpriteImageMode, TextureSlicer};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Depth between two cards that lie one above the other; ±1,000 is all there is.
+const LAYER: f32 = 0.01;
+/// Most cards that keep a layer of their own.
+const LAYERS: usize = 60_000;
+/// Height of a line of text against the size of its font, as Bevy lays it out.
+const LINE_HEIGHT: f32 = 1.2;
+/// Pixels of a rounded corner in its texture.
+const CORNER_PIXELS: u32 = 16;
+
+/// How a card stands out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Emphasis {
+    /// As any other.
+    #[default]
+    None,
+    /// Under the pointer.
+    Hovered,
+    /// Chosen.
+    Selected,
+}
+
+struct Card {
+    entity: Entity,
+    face: CardFace,
+    place: [f32; 2],
+    emphasis: Emphasis,
+}
+
+/// What is drawn now, and with what.
+#[derive(Resource)]
+pub struct Stage {
+    cards: BTreeMap<ObjectId, Card>,
+    seating: Seating,
+    fonts: Fonts,
+    rounded: Handle<Image>,
+    dot: Handle<Image>,
+    ground: Option<(Entity, Option<Bounds>)>,
+}
+
+struct Fonts {
+    regular: Handle<Font>,
+    semi_bold: Handle<Font>,
+    mono: Handle<Font>,
+}
+
+impl FromWorld for Stage {
+    fn from_world(world: &mut World) -> Self {
+        let mut images = world.resource_mut::<Assets<Image>>();
+        let (rounded, dot) = (images.add(rounded_square()), images.add(ground_tile()));
+        let mut fonts = world.resource_mut::<Assets<Font>>();
+        let mut font = |bytes: &[u8]| fonts.add(Font::from_bytes(bytes.to_vec()));
+        let fonts = Fonts {
+            regular: font(tokens::INTER),
+            semi_bold: font(tokens::INTER_SEMI_BOLD),
+            mono: font(tokens::JETBRAINS_MONO),
+        };
+        Self { cards: BTreeMap::new(), seating: Seating::default(), fonts, rounded, dot, ground: None }
+    }
+}
+
+impl Stage {
+    /// Bounds of a card as it is drawn.
+    pub fn bounds(&self, id: ObjectId) -> Option<Bounds> {
+        self.cards.get(&id).map(|card| Bounds::new(card.place, card.face.size))
+    }
+
+    /// The card on top at a world point. Rotation is not looked at.
+    pub fn card_at(&self, point: [f32; 2]) -> Option<ObjectId> {
+        let mut found = self.cards.iter().filter(|(_, card)| Bounds::new(card.place, card.face.size).contains(point));
+        found.next_back().map(|(id, _)| *id)
+    }
+
+    /// Bounds of all cards.
+    pub fn all(&self) -> Option<Bounds> {
+        self.cards.keys().filter_map(|id| self.bounds(*id)).reduce(Bounds::union)
+    }
+
+    /// How many cards there are.
+    pub fn len(&self) -> usize {
+        self.cards.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.cards.is_empty()
+    }
+
+    /// Draws what changed. `carried` is shown so far from its place; `emphasis` is looked up for each card.
+    pub fn draw(
+        &mut self,
+        commands: &mut Commands,
+        mirror: &Mirror,
+        touched: &BTreeSet<ObjectId>,
+        carried: Option<(ObjectId, [f32; 2])>,
+        emphasis: impl Fn(ObjectId) -> Emphasis,
+    ) {
+        // An inherited slot may show on every heir; a rename on everything that points there.
+        let mut stale: BTreeSet<ObjectId> = touched.iter().flat_map(|id| mirror.heirs(*id)).collect();
+        stale.extend(self.seating.update(mirror, &stale));
+        let guests: Vec<ObjectId> = stale.iter().flat_map(|id| mirror.heirs(*id)).collect();
+        stale.extend(guests);
+        if let Some((id, _)) = carried {
+            stale.insert(id);
+        }
+        stale.extend(self.cards.iter().filter(|(id, card)| card.emphasis != emphasis(**id)).map(|(id, _)| *id));
+        for id in stale {
+            self.draw_card(commands, mirror, id, carried, emphasis(id));
+        }
+    }
+
+    /// Draws the dots of the ground around what is seen; below half size they would only be noise.
+    pub fn draw_ground(&mut self, commands: &mut Commands, view: &Viewpoint, window: [f32; 2]) {
+        let origin = view.drawn_origin();
+        let grid = |from: f32, size: f32| {
+            let first = (from / tokens::GRID_UNITS).floor() - 1.0;
+            let last = ((from + size / view.zoom) / tokens::GRID_UNITS).ceil() + 1.0;
+            (first * tokens::GRID_UNITS, last * tokens::GRID_UNITS)
+        };
+        let ((left, right), (top, bottom)) = (grid(origin[0], window[0]), grid(origin[1], window[1]));
+        let shown = (view.zoom >= 0.5).then_some(Bounds { min: [left, top], max: [right, bottom] });
+        if self.ground.as_ref().is_some_and(|(_, drawn)| *drawn == shown) {
+            return;
+        }
+        if let Some((entity, _)) = self.ground.take() {
+            commands.entity(entity).despawn();
+        }
+        let mut ground = commands.spawn_empty();
+        if let Some(bounds) = shown {
+            let ([width, height], [x, y]) = (bounds.size(), bounds.center());
+            let image_mode = SpriteImageMode::Tiled { tile_x: true, tile_y: true, stretch_value: 1.0 };
+            let sprite = Sprite {
+                image: self.dot.clone(),
+                color: color(tokens::GRID_DOT),
+                custom_size: Some(Vec2::new(width, height)),
+                image_mode,
+                ..default()
+            };
+            ground.insert((sprite, Transform::from_xyz(x, -y, -10.0)));
+        }
+        self.ground = Some((ground.id(), shown));
+    }
+
+    fn draw_card(
+        &mut self,
+        commands: &mut Commands,
+        mirror: &Mirror,
+        id: ObjectId,
+        carried: Option<(ObjectId, [f32; 2])>,
+        emphasis: Emphasis,
+    ) {
+        let Some(face) = mirror.image().object(id).and_then(|_| card_face(mirror, id)) else {
+            if let Some(card) = self.cards.remove(&id) {
+                commands.entity(card.entity).despawn();
+            }
+            return;
+        };
+        let mut place = self.seating.place(mirror, id, &|id| card_size(mirror, id));
+        if let Some((_, by)) = carried.filter(|(carried, _)| *carried == id) {
+            place = [place[0] + by[0], place[1] + by[1]];
+        }
+        let layer = self.cards.range(..id).count().min(LAYERS) as f32 * LAYER;
+        let center = Vec3::new(place[0] + face.size[0] / 2.0, -(place[1] + face.size[1] / 2.0), layer);
+        let transform =
+            Transform::from_translation(center).with_rotation(Quat::from_rotation_z(-face.rotation.to_radians()));
+        if let Some(card) = self.cards.get_mut(&id) {
+            if card.face == face && card.emphasis == emphasis {
+                if card.place != place {
+                    card.place = place;
+                    commands.entity(card.entity).insert(transform);
+                }
+                return;
+            }
+            commands.entity(card.entity).despawn();
+        }
+        let entity = self.spawn(commands, &face, emphasis, transform);
+        self.cards.insert(id, Card { entity, face, place, emphasis });
+    }
+
+    fn spawn(&self, commands: &mut Commands, face: &CardFace, emphasis: Emphasis, transform: Transform) -> Entity {
+        let [width, height] = face.size;
+        let border = match emphasis {
+            Emphasis::Selected => tokens::AMBER,
+            Emphasis::Hovered => tokens::SOFT,
+            Emphasis::None if face.faulty => tokens::RED,
+            Emphasis::None => tokens::LINE,
+        };
+        let outline = if emphasis == Emphasis::Selected { 2.0 } else { 1.0 };
+        let left = -width / 2.0;
+        let top = height / 2.0;
+        commands
+            .spawn((transform, Visibility::default()))
+            .with_children(|card| {
+                card.spawn(self.rounded(border, [width + 2.0 * outline, height + 2.0 * outline], 0.0));
+                card.spawn(self.rounded(tokens::RAISED, [width, height], 0.001));
+                let mut mark = self.rounded(face.color, [9.0, 9.0], 0.003);
+                mark.1.translation = Vec3::new(left + MARGIN + 4.5, top - TITLE_HEIGHT / 2.0, 0.003);
+                card.spawn(mark);
+                let middle = top - TITLE_HEIGHT / 2.0;
+                card.spawn(self.text(
+                    &face.title,
+                    &self.fonts.semi_bold,
+                    NAME_SIZE,
+                    left + MARGIN + 17.0,
+                    middle,
+                    false,
+                ));
+                card.spawn(self.text(&face.prototype, &self.fonts.regular, ROW_SIZE, -left - MARGIN, middle, true));
+                if !face.rows.is_empty() {
+                    let line = Sprite::from_color(color(tokens::LINE), Vec2::new(width, 1.0));
+                    card.spawn((line, Transform::from_xyz(0.0, top - TITLE_HEIGHT, 0.002)));
+                }
+                for (place, row) in face.rows.iter().enumerate() {
+                    let middle = top - TITLE_HEIGHT - 3.0 - (place as f32 + 0.5) * ROW_HEIGHT;
+                    card.spawn(self.text(&row.left, &self.fonts.mono, ROW_SIZE, left + MARGIN, middle, false));
+                    card.spawn(self.text(&row.right, &self.fonts.mono, ROW_SIZE, -left - MARGIN, middle, true));
+                }
+            })
+            .id()
+    }
+
+    fn rounded(&self, of: Rgb, size: [f32; 2], depth: f32) -> (Sprite, Transform) {
+        let slicer = TextureSlicer {
+            border: BorderRect::all(CORNER_PIXELS as f32),
+            center_scale_mode: SliceScaleMode::Stretch,
+            sides_scale_mode: SliceScaleMode::Stretch,
+            // The texture is drawn at twice the size of a corner, so that it stays smooth when seen closely.
+            max_corner_scale: tokens::CARD_CORNER / CORNER_PIXELS as f32,
+        };
+        let sprite = Sprite {
+            image: self.rounded.clone(),
+            color: color(of),
+            custom_size: Some(Vec2::from(size)),
+            image_mode: SpriteImageMode::Sliced(slicer),
+            ..default()
+        };
+        (sprite, Transform::from_xyz(0.0, 0.0, depth))
+    }
+
+    fn text(
+        &self,
+        words: &Words,
+        font: &Handle<Font>,
+        size: f32,
+        x: f32,
+        y: f32,
+        at_right: bool,
+    ) -> (Text2d, TextFont, TextColor, Anchor, Transform) {
+        let face = match font {
+            font if *font == self.fonts.mono => Face::Mono,
+            font if *font == self.fonts.semi_bold => Face::SemiBold,
+            _ => Face::Regular,
+        };
+        // Placed by its upper left corner on whole units: a text that is centred lies between pixels and blurs.
+        let x = if at_right { (x - width_of(&words.text, face, size)).round() } else { x };
+        let y = y + (size * LINE_HEIGHT / 2.0).round();
+        let font = TextFont { font: font.into(), ..TextFont::from_font_size(size) };
+        (
+            Text2d::new(words.text.clone()),
+            font,
+            TextColor(color(words.color)),
+            Anchor::TOP_LEFT,
+            Transform::from_xyz(x, y, 0.004),
+        )
+    }
+}
+
+/// A colour of the tokens for Bevy.
+pub fn color(of: Rgb) -> Color {
+    Color::srgb_u8(of.0, of.1, of.2)
+}
+
+/// One dot in a corner of as many pixels as the ground's grid has units.
+fn ground_tile() -> Image {
+    let side = tokens::GRID_UNITS as u32;
+    let dot = |at: u32| (at % side) < 2;
+    let pixels = (0..side * side).flat_map(|at| {
+        let cover = if dot(at) && at / side < 2 { 255 } else { 0 };
+        [255, 255, 255, cover]
+    });
+    let size = Extent3d { width: side, height: side, depth_or_array_layers: 1 };
+    let format = TextureFormat::Rgba8UnormSrgb;
+    Image::new(size, TextureDimension::D2, pixels.collect(), format, RenderAssetUsages::RENDER_WORLD)
+}
+
+/// A white square with round corners, to be tinted and cut into nine.
+fn rounded_square() -> Image {
+    let side = 4 * CORNER_PIXELS;
+    let radius = CORNER_PIXELS as f32;
+    let mut pixels = Vec::with_capacity((side * side * 4) as usize);
+    for y in 0..side {
+        for x in 0..side {
+            let inside = |at: u32| {
+                let at = at as f32 + 0.5;
+                (radius - at).max(at - (side as f32 - radius)).max(0.0)
+            };
+            let distance = inside(x).hypot(inside(y));
+            let cover = (radius - distance + 0.5).clamp(0.0, 1.0);
+            pixels.extend([255, 255, 255, (cover * 255.0) as u8]);
+        }
+    }
+    let size = Extent3d { width: side, height: side, depth_or_array_layers: 1 };
+    Image::new(size, TextureDimension::D2, pixels, TextureFormat::Rgba8UnormSrgb, RenderAssetUsages::RENDER_WORLD)
+}

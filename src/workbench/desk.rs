@@ -1,0 +1,145 @@
+//! The desk: one port, what it was told, what is chosen; and the way of commands out.
+
+use crate::language::console::{ConsoleLine, LocalCommand, fault_text, local_answer, parse_line};
+use crate::morphic::{Hand, Mirror, Progress, Viewpoint, command_line};
+use crate::object::{Name, ObjectId, Objects, Target, UICommand, Value};
+use crate::systems::{Busy, Port, Received};
+use bevy::prelude::Resource;
+
+/// What a panel wants.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// A line of the console.
+    Say(String),
+    /// A message.
+    Send(UICommand),
+    /// An object is chosen, or none.
+    Select(Option<ObjectId>),
+    /// A sentence for the transcript: what was typed is no value, say.
+    Warn(String),
+}
+
+impl Command {
+    /// A message with named arguments to an object. `None` where a name is none.
+    pub fn to(target: ObjectId, selector: &str, args: Vec<(&str, Value)>) -> Option<Self> {
+        let args: Option<Vec<(Name, Value)>> =
+            args.into_iter().map(|(name, value)| Some((Name::new(name).ok()?, value))).collect();
+        Some(Self::Send(UICommand::new(Target::Id(target), Name::new(selector).ok()?, args?)))
+    }
+}
+
+/// Everything that the window keeps between frames.
+#[derive(Resource)]
+pub struct Desk {
+    port: Port,
+    /// What the port was told.
+    pub mirror: Mirror,
+    /// The chosen object.
+    pub selected: Option<ObjectId>,
+    /// From where the world is seen.
+    pub view: Viewpoint,
+    /// The mouse in the world.
+    pub hand: Hand,
+    /// The object that follows the pointer, and how far it is from its place.
+    pub carried: Option<(ObjectId, [f32; 2])>,
+    /// The answer of this command is chosen when it comes.
+    select_answer_of: Option<u64>,
+    /// Whether the user asked for the end.
+    pub wants_to_quit: bool,
+}
+
+impl Desk {
+    /// A desk that knows nothing yet.
+    pub fn new(port: Port) -> Self {
+        Self {
+            port,
+            mirror: Mirror::default(),
+            selected: None,
+            view: Viewpoint::default(),
+            hand: Hand::default(),
+            carried: None,
+            select_answer_of: None,
+            wants_to_quit: false,
+        }
+    }
+
+    /// Takes in what came. Answers whether anything did.
+    pub fn receive(&mut self) -> bool {
+        let mut any = false;
+        while let Some(received) = self.port.try_receive() {
+            any = true;
+            match received {
+                Received::Event(event) => self.mirror.learn(event),
+                Received::Gap(missed) => self.mirror.missed(missed),
+                Received::Closed => break,
+            }
+        }
+        for answer in self.mirror.take_answers() {
+            if self.select_answer_of == Some(answer.ticket) {
+                self.select_answer_of = None;
+                if let Ok(Value::Object(id)) = answer.result {
+                    self.selected = Some(id);
+                }
+            }
+        }
+        if self.selected.is_some_and(|id| self.mirror.image().object(id).is_none())
+            && self.mirror.times_told_whole() > 0
+        {
+            self.selected = None;
+        }
+        any
+    }
+
+    /// Carries commands out: as messages, or by what the desk knows itself.
+    pub fn carry_out(&mut self, commands: Vec<Command>) {
+        for command in commands {
+            match command {
+                Command::Say(line) => self.say(&line),
+                Command::Send(command) => drop(self.send(command, None)),
+                Command::Select(id) => self.selected = id,
+                Command::Warn(sentence) => self.mirror.transcript.note("", &sentence, Progress::Warning),
+            }
+        }
+    }
+
+    fn say(&mut self, line: &str) {
+        match parse_line(line) {
+            Ok(ConsoleLine::Blank) => {}
+            Ok(ConsoleLine::Message(command)) => {
+                let makes = command.selector.starts_with("create_");
+                if let Some(ticket) = self.send(command, Some(line.trim().to_string()))
+                    && makes
+                {
+                    self.select_answer(ticket);
+                }
+            }
+            Ok(ConsoleLine::Local(LocalCommand::Quit)) => self.wants_to_quit = true,
+            Ok(ConsoleLine::Local(command)) => {
+                let answer = local_answer(&command, self.mirror.image(), self.mirror.problems());
+                self.mirror.transcript.note(line.trim(), &answer, Progress::Note);
+            }
+            Err(fault) => self.mirror.transcript.note(line.trim(), &fault_text(&fault), Progress::Failed),
+        }
+    }
+
+    /// Sends a message; the transcript shows it as `line`. `None` where the world takes none at the moment.
+    pub fn send(&mut self, command: UICommand, line: Option<String>) -> Option<u64> {
+        let line = line.unwrap_or_else(|| command_line(&command, &self.mirror));
+        match self.port.send(command) {
+            Ok(ticket) => {
+                self.mirror.transcript.sent(ticket, line);
+                Some(ticket)
+            }
+            Err(busy @ Busy) => {
+                self.mirror.transcript.note(&line, &busy.to_string(), Progress::Failed);
+                None
+            }
+        }
+    }
+
+    /// Chooses the object that this command answers, when it does.
+    pub fn select_answer(&mut self, ticket: u64) {
+        self.mirror.await_answer(ticket);
+        self.select_answer_of = Some(ticket);
+    }
+}

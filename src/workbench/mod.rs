@@ -1,0 +1,21 @@
+//! The workbench: the window with its panels around the world of cards.
+//!
+//! Panels are functions of a read-only view; what a person wants leaves them as [`Command`]s, which become
+//! messages through a port, as from any other subscriber. Nothing here changes an object.
+
+mod console;
+mod desk;
+mod inspector;
+mod objects;
+mod probe;
+mod status;
+mod style;
+mod window;
+
+pub use console::{ConsoleState, console_ui, transcript_ui};
+pub use desk::{Command, Desk};
+pub use inspector::{InspectorState, inspector_ui};
+pub use objects::objects_ui;
+pub use probe::probe;
+pub use status::{Figures, status_ui};
+pub use window::{LateWaker, WorkbenchPlugin};

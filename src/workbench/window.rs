@@ -1,0 +1,391 @@
+//! The window: what runs when, and when nothing runs at all.
+//!
+//! The window is a subscriber like any other. It draws when something happened, and sleeps otherwise.
+
+use super::console::{ConsoleState, console_ui, transcript_ui};
+use super::desk::{Command, Desk};
+use super::inspector::{InspectorState, inspector_ui};
+use super::objects::objects_ui;
+use super::status::{Figures, status_ui};
+use super::style;
+use crate::morphic::{Bounds, Button, Deed, Emphasis, Stage, color, tokens};
+use crate::object::{Name, ObjectId, Target, UICommand, Value};
+use crate::systems::{Clock, FrameSystems, Switchboard, Waker, Work, finish_closing, start_closing};
+use bevy::input::mouse::MouseWheel;
+use bevy::prelude::*;
+use bevy::window::{ExitCondition, PrimaryWindow, RequestRedraw, WindowCloseRequested, WindowPlugin};
+use bevy::winit::{EventLoopProxyWrapper, UpdateMode, WinitSettings, WinitUserEvent};
+use bevy_egui::{
+    EguiContext, EguiContextSettings, EguiFullOutput, EguiInput, EguiPlugin, EguiPostUpdateSet, EguiPreUpdateSet,
+    EguiStartupSet, PrimaryEguiContext,
+};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// Longest sleep of an idle window.
+const SLEEP: Duration = Duration::from_secs(3_600);
+/// Zoom of one step of the wheel.
+const WHEEL: f32 = 1.15;
+
+type Late = Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>;
+
+/// A waker that exists before the window's loop does, and works from its first frame on.
+#[derive(Resource, Clone, Default)]
+pub struct LateWaker(Late);
+
+impl LateWaker {
+    /// The waker.
+    pub fn waker(&self) -> Waker {
+        let late = self.0.clone();
+        Waker::new(move || {
+            if let Some(wake) = late.get() {
+                wake();
+            }
+        })
+    }
+}
+
+/// The window around an installed world.
+pub struct WorkbenchPlugin {
+    /// Shown in the title.
+    pub world_name: String,
+    /// The waker that the world was installed with.
+    pub waker: LateWaker,
+}
+
+/// What the panels remember.
+#[derive(Resource, Default)]
+struct Panels {
+    console: ConsoleState,
+    inspector: InspectorState,
+    figures: Figures,
+    /// Where the world shows between the panels, in logical pixels.
+    hole: Option<Bounds>,
+    /// Whether the pointer is over a panel, or egui is busy with it.
+    pointer_taken: bool,
+    keyboard_taken: bool,
+    /// Whether the first objects were brought into view.
+    fitted: bool,
+    /// Whether egui wants another frame at once.
+    wants_frame: bool,
+}
+
+impl Plugin for WorkbenchPlugin {
+    fn build(&self, app: &mut App) {
+        let window = Window {
+            title: format!("{} – Living Workbench", self.world_name),
+            name: Some("living-workbench".into()),
+            resolution: bevy::window::WindowResolution::new(1_440, 900),
+            ..default()
+        };
+        let windows = WindowPlugin {
+            primary_window: Some(window),
+            // The world is closed first, then the program ends.
+            exit_condition: ExitCondition::DontExit,
+            close_when_requested: false,
+            ..default()
+        };
+        app.add_plugins(
+            DefaultPlugins
+                .set(windows)
+                .set(bevy::log::LogPlugin { filter: "warn,wgpu=error,bevy_winit=error".into(), ..default() }),
+        )
+        .add_plugins(EguiPlugin::default())
+        .insert_resource(ClearColor(color(tokens::GROUND)))
+        .insert_resource(WinitSettings {
+            focused_mode: UpdateMode::reactive_low_power(SLEEP),
+            unfocused_mode: UpdateMode::reactive_low_power(SLEEP),
+        })
+        .insert_resource(self.waker.clone())
+        .init_resource::<Panels>()
+        .init_resource::<Stage>()
+        .add_systems(PreStartup, own_the_root.after(EguiStartupSet::InitContexts))
+        .add_systems(Startup, (bind_waker, open_desk))
+        .add_systems(
+            PreUpdate,
+            drop_unchanged_modifiers.after(EguiPreUpdateSet::ProcessInput).before(EguiPreUpdateSet::BeginPass),
+        )
+        .add_systems(Update, (receive_events, use_keys, use_mouse, draw_world).chain().after(FrameSystems::Reflect))
+        .add_systems(PostUpdate, draw_panels.before(EguiPostUpdateSet::ProcessOutput))
+        .add_systems(PostUpdate, pace_frames.after(EguiPostUpdateSet::ProcessOutput))
+        .add_systems(Last, close_when_asked);
+    }
+
+    fn cleanup(&self, app: &mut App) {
+        // The camera has to be there before the first context is looked for.
+        app.world_mut().spawn((Camera2d, PrimaryEguiContext));
+    }
+}
+
+/// Panels are shown in egui's own root, so that egui knows where they are.
+fn own_the_root(mut settings: Query<&mut EguiContextSettings>) {
+    for mut settings in &mut settings {
+        settings.run_manually = true;
+    }
+}
+
+fn bind_waker(late: Res<LateWaker>, proxy: Res<EventLoopProxyWrapper>) {
+    let proxy = (**proxy).clone();
+    let _ = late.0.set(Box::new(move || {
+        let _ = proxy.send_event(WinitUserEvent::WakeUp);
+    }));
+}
+
+fn open_desk(mut commands: Commands, switchboard: Res<Switchboard>, mut contexts: Query<&mut EguiContext>) -> Result {
+    commands.insert_resource(Desk::new(switchboard.connect("window")?));
+    for mut context in &mut contexts {
+        style::apply(context.get_mut());
+    }
+    Ok(())
+}
+
+/// bevy_egui reports the modifier keys in every frame, and egui answers any event with another frame.
+fn drop_unchanged_modifiers(mut inputs: Query<&mut EguiInput>, mut last: Local<egui::Modifiers>) {
+    for mut input in &mut inputs {
+        input.events.retain(|event| match event {
+            egui::Event::ModifiersChanged(now) => std::mem::replace(&mut *last, *now) != *now,
+            _ => true,
+        });
+    }
+}
+
+fn receive_events(mut desk: ResMut<Desk>) {
+    desk.bypass_change_detection().receive();
+}
+
+fn use_keys(mut desk: ResMut<Desk>, mut panels: ResMut<Panels>, stage: Res<Stage>, keys: Res<ButtonInput<KeyCode>>) {
+    let desk = &mut *desk;
+    fit_once(desk, &mut panels, &stage);
+    if panels.keyboard_taken {
+        return;
+    }
+    if keys.just_pressed(KeyCode::Escape)
+        && let Some(Deed::PutBack) = desk.hand.cancel()
+    {
+        desk.carried = None;
+    }
+    if keys.just_pressed(KeyCode::Delete)
+        && let Some(id) = desk.selected
+        && let Some(command) = Command::to(id, "delete", Vec::new())
+    {
+        desk.carry_out(vec![command]);
+    }
+    let nothing_held = !keys.any_pressed([KeyCode::ControlLeft, KeyCode::ControlRight, KeyCode::AltLeft]);
+    if keys.just_pressed(KeyCode::KeyF) && nothing_held {
+        panels.fitted = false;
+        fit_once(desk, &mut panels, &stage);
+    }
+}
+
+/// Brings all cards into view, once there are some.
+fn fit_once(desk: &mut Desk, panels: &mut Panels, stage: &Stage) {
+    if !panels.fitted
+        && let (Some(hole), Some(all)) = (panels.hole, stage.all())
+    {
+        desk.view.fit(all, hole);
+        panels.fitted = true;
+    }
+}
+
+fn use_mouse(
+    mut desk: ResMut<Desk>,
+    panels: Res<Panels>,
+    stage: Res<Stage>,
+    clock: Res<Clock>,
+    window: Single<&Window, With<PrimaryWindow>>,
+    buttons: Res<ButtonInput<MouseButton>>,
+    keys: Res<ButtonInput<KeyCode>>,
+    mut wheel: MessageReader<MouseWheel>,
+) {
+    let desk = &mut *desk;
+    let steps: f32 = wheel.read().map(|wheel| wheel.y.clamp(-4.0, 4.0)).sum();
+    let Some(at) = window.cursor_position().map(|at| [at.x, at.y]) else { return };
+    if panels.pointer_taken && !desk.hand.is_busy() {
+        return;
+    }
+    if steps != 0.0 {
+        desk.view.zoom_at(at, WHEEL.powf(steps));
+    }
+    let world = desk.view.to_world(at);
+    let mut deeds: Vec<Deed> = Vec::new();
+    for (bevy, ours) in [(MouseButton::Left, Button::Left), (MouseButton::Middle, Button::Middle)] {
+        if buttons.just_pressed(bevy) {
+            let space = keys.pressed(KeyCode::Space) && !panels.keyboard_taken;
+            deeds.extend(desk.hand.press(ours, space, at, world, stage.card_at(world)));
+        }
+    }
+    deeds.extend(desk.hand.drag(at, world));
+    for (bevy, ours) in [(MouseButton::Left, Button::Left), (MouseButton::Middle, Button::Middle)] {
+        if buttons.just_released(bevy) {
+            deeds.extend(desk.hand.release(ours, at, world, (clock.monotonic)().as_secs_f64()));
+        }
+    }
+    for deed in deeds {
+        carry_out(desk, &stage, deed);
+    }
+}
+
+fn carry_out(desk: &mut Desk, stage: &Stage, deed: Deed) {
+    let place = |point: [f32; 2]| {
+        let whole = point.map(|part| Value::Number(f64::from(part).round()));
+        let [x, y] = whole;
+        vec![("x", x), ("y", y)]
+    };
+    match deed {
+        Deed::Select(id) => desk.selected = id,
+        Deed::Pan(pixels) => desk.view.pan(pixels),
+        Deed::Carry(id, by) => desk.carried = Some((id, by)),
+        Deed::PutBack => desk.carried = None,
+        Deed::Drop(id, by) => {
+            // What is drawn holds the distance already.
+            if let Some(bounds) = stage.bounds(id)
+                && let Some(Command::Send(command)) = Command::to(id, "set", place(dropped(desk, bounds, id, by)))
+            {
+                desk.send(command, None);
+            }
+            desk.carried = None;
+        }
+        Deed::CreateAt(point) => {
+            let args = place(point).into_iter().filter_map(|(name, value)| Some((Name::new(name).ok()?, value)));
+            let Ok(selector) = Name::new("clone") else { return };
+            let command = UICommand::new(Target::Id(ObjectId::proto()), selector, args.collect());
+            if let Some(ticket) = desk.send(command, None) {
+                desk.select_answer(ticket);
+            }
+        }
+    }
+}
+
+fn dropped(desk: &Desk, bounds: Bounds, id: ObjectId, by: [f32; 2]) -> [f32; 2] {
+    let drawn = desk.carried.filter(|(carried, _)| *carried == id).map_or([0.0, 0.0], |(_, drawn)| drawn);
+    [0, 1].map(|axis| bounds.min[axis] - drawn[axis] + by[axis])
+}
+
+fn draw_world(
+    mut commands: Commands,
+    mut desk: ResMut<Desk>,
+    mut stage: ResMut<Stage>,
+    panels: Res<Panels>,
+    window: Single<&Window, With<PrimaryWindow>>,
+    camera: Single<(&mut Transform, &mut Projection), With<PrimaryEguiContext>>,
+    mut dragged: Local<Option<ObjectId>>,
+) {
+    let desk = &mut *desk;
+    let mut touched = desk.mirror.take_touched();
+    // What was let go is drawn at its own place again, until the message moves it.
+    touched.extend(dragged.take());
+    *dragged = desk.carried.map(|(id, _)| id);
+    let pointer = window.cursor_position().filter(|_| !panels.pointer_taken).map(|at| desk.view.to_world([at.x, at.y]));
+    let hovered = pointer.and_then(|point| stage.card_at(point));
+    let selected = desk.selected;
+    let emphasis = |id: ObjectId| match id {
+        id if selected == Some(id) => Emphasis::Selected,
+        id if hovered == Some(id) => Emphasis::Hovered,
+        _ => Emphasis::None,
+    };
+    stage.draw(&mut commands, &desk.mirror, &touched, desk.carried, emphasis);
+    stage.draw_ground(&mut commands, &desk.view, [window.width(), window.height()]);
+
+    let (mut place, mut projection) = camera.into_inner();
+    let (origin, zoom) = (desk.view.drawn_origin(), desk.view.zoom);
+    let middle = Vec3::new(origin[0] + window.width() / 2.0 / zoom, -(origin[1] + window.height() / 2.0 / zoom), 0.0);
+    if place.translation != middle {
+        place.translation = middle;
+    }
+    if let Projection::Orthographic(projection) = &mut *projection {
+        (projection.scale, projection.near, projection.far) = (1.0 / zoom, -1_000.0, 1_000.0);
+    }
+}
+
+fn draw_panels(
+    mut desk: ResMut<Desk>,
+    mut panels: ResMut<Panels>,
+    clock: Res<Clock>,
+    mut egui: Single<(&mut EguiContext, &mut EguiInput, &mut EguiFullOutput), With<PrimaryEguiContext>>,
+    mut last: Local<Duration>,
+) {
+    let desk = &mut *desk;
+    let panels = &mut *panels;
+    let start = (clock.monotonic)();
+    panels.figures.zoom = desk.view.zoom;
+    let (context, input, output) = &mut *egui;
+    let context = context.get_mut().clone();
+    let mut commands: Vec<Command> = Vec::new();
+    let full = context.run_ui(input.take(), |root| {
+        // The closure may run twice in one frame.
+        commands.clear();
+        panels.hole = Some(panels_ui(root, desk, panels, &mut commands));
+    });
+    let root = full.viewport_output.get(&egui::ViewportId::ROOT);
+    panels.wants_frame = root.is_some_and(|root| root.repaint_delay.is_zero()) || !commands.is_empty();
+    ***output = Some(full);
+    panels.pointer_taken = context.is_pointer_over_egui() || context.egui_is_using_pointer();
+    panels.keyboard_taken = context.egui_wants_keyboard_input();
+    desk.carry_out(commands);
+    *last = (clock.monotonic)().saturating_sub(start);
+    panels.figures.frame_ms = (last.as_secs_f32() * 10_000.0).round() / 10.0;
+}
+
+/// All docks. Answers the hole in the middle.
+fn panels_ui(root: &mut egui::Ui, desk: &Desk, panels: &mut Panels, commands: &mut Vec<Command>) -> Bounds {
+    let width = root.available_width();
+    let bar = egui::Panel::bottom("status")
+        .exact_size(24.0)
+        .frame(style::dock(0).inner_margin(egui::Margin::symmetric(12, 0)));
+    bar.show(root, |ui| status_ui(ui, desk.mirror.status(), &panels.figures));
+    if width >= 800.0 {
+        let dock = egui::Panel::right("inspector").default_size(360.0).size_range(280.0..=560.0).frame(style::dock(12));
+        dock.show(root, |ui| inspector_ui(ui, &desk.mirror, desk.selected, &mut panels.inspector, commands));
+    }
+    if width >= 1_100.0 {
+        let dock = egui::Panel::left("objects").default_size(220.0).size_range(160.0..=400.0).frame(style::dock(8));
+        dock.show(root, |ui| objects_ui(ui, &desk.mirror, desk.selected, commands));
+    }
+    let dock = egui::Panel::bottom("transcript")
+        .resizable(true)
+        .default_size(216.0)
+        .size_range(96.0..=600.0)
+        .frame(style::dock(10));
+    dock.show(root, |ui| {
+        egui::Panel::bottom("console").frame(egui::Frame::NONE).show_separator_line(false).show(ui, |ui| {
+            ui.add_space(6.0);
+            console_ui(ui, &desk.mirror, &mut panels.console, commands);
+        });
+        transcript_ui(ui, &desk.mirror, commands);
+    });
+    let hole = root.available_rect_before_wrap();
+    Bounds { min: [hole.left(), hole.top()], max: [hole.right(), hole.bottom()] }
+}
+
+/// Asks for the next frame only where something goes on by itself.
+fn pace_frames(
+    desk: Res<Desk>,
+    panels: Res<Panels>,
+    stage: Res<Stage>,
+    work: Work,
+    mut redraws: ResMut<Messages<RequestRedraw>>,
+) {
+    // bevy_egui asks for one at once, however late egui wants it.
+    redraws.clear();
+    let unfitted = !panels.fitted && !stage.is_empty();
+    if panels.wants_frame || work.has_work() || unfitted || desk.is_changed() && desk.carried.is_some() {
+        redraws.write(RequestRedraw);
+    }
+}
+
+/// The close button, or `quit`: first every message comes to its durable end, then the program ends.
+fn close_when_asked(world: &mut World, mut closing: Local<bool>) {
+    let requested = world.resource_mut::<Messages<WindowCloseRequested>>().drain().count() > 0;
+    let quit = world.get_resource::<Desk>().is_some_and(|desk| desk.wants_to_quit);
+    if (requested || quit) && !*closing {
+        *closing = true;
+        start_closing(world);
+    }
+    if *closing {
+        if finish_closing(world) {
+            world.write_message(AppExit::Success);
+        } else {
+            world.write_message(RequestRedraw);
+        }
+    }
+}
