@@ -47,6 +47,8 @@ pub(super) fn apply(context: &egui::Context) {
     fonts.families.insert(semi_bold(), with("semibold"));
     context.set_fonts(fonts);
 
+    // A second pass would not see again what a field lost its focus to, and the edit would be lost with the first.
+    context.options_mut(|options| options.max_passes = std::num::NonZeroUsize::MIN);
     context.all_styles_mut(|style| {
         style.text_styles = [
             (TextStyle::Small, FontId::new(SMALL, FontFamily::Proportional)),

@@ -312,8 +312,6 @@ fn draw_panels(
     let context = context.get_mut().clone();
     let mut commands: Vec<Command> = Vec::new();
     let full = context.run_ui(input.take(), |root| {
-        // The closure may run twice in one frame.
-        commands.clear();
         panels.hole = Some(panels_ui(root, desk, panels, &mut commands));
     });
     let root = full.viewport_output.get(&egui::ViewportId::ROOT);
@@ -335,11 +333,17 @@ fn panels_ui(root: &mut egui::Ui, desk: &Desk, panels: &mut Panels, commands: &m
     bar.show(root, |ui| status_ui(ui, desk.mirror.status(), &panels.figures));
     if width >= 800.0 {
         let dock = egui::Panel::right("inspector").default_size(360.0).size_range(280.0..=560.0).frame(style::dock(12));
-        dock.show(root, |ui| inspector_ui(ui, &desk.mirror, desk.selected, &mut panels.inspector, commands));
+        dock.show(root, |ui| {
+            ui.set_width(ui.available_width()); // a dock keeps its width, whatever stands in it
+            inspector_ui(ui, &desk.mirror, desk.selected, &mut panels.inspector, commands);
+        });
     }
     if width >= 1_100.0 {
         let dock = egui::Panel::left("objects").default_size(220.0).size_range(160.0..=400.0).frame(style::dock(8));
-        dock.show(root, |ui| objects_ui(ui, &desk.mirror, desk.selected, commands));
+        dock.show(root, |ui| {
+            ui.set_width(ui.available_width());
+            objects_ui(ui, &desk.mirror, desk.selected, commands);
+        });
     }
     let dock = egui::Panel::bottom("transcript")
         .resizable(true)
