@@ -50,6 +50,7 @@ enum Request {
     Envelope(u64, Arc<Envelope>),
     Outcome(u64, Arc<Outcome>, Vec<u64>),
     Snapshot(Vec<(ObjectId, Option<Object>)>),
+    Redeliver,
 }
 
 #[derive(Debug, Default)]
@@ -94,6 +95,12 @@ impl Alembic {
     /// that is never handed over only makes awakening longer. Never blocks.
     pub fn snapshot(&self, objects: Vec<(ObjectId, Option<Object>)>) {
         self.request(Request::Snapshot(objects));
+    }
+
+    /// Lets the pending messages of the awakening go, one after the other. Until then none is on record as tried again, so
+    /// that a process which dies while it starts tells nothing against a message.
+    pub fn redeliver(&self) {
+        self.request(Request::Redeliver);
     }
 
     /// The answers. The `wake` given to `open` is called after each.
@@ -252,6 +259,10 @@ impl Worker {
                 self.snapshots.extend(objects.into_iter().map(|(id, object)| (id, object, position)));
                 Ok(())
             }
+            Request::Redeliver => {
+                self.redelivery.begun = true;
+                Ok(())
+            }
         }
     }
 
@@ -284,6 +295,8 @@ impl Worker {
 /// its attempt is on disk, and the next only when its outcome is. So an attempt without outcome proves something.
 #[derive(Debug, Default)]
 struct Redelivery {
+    /// Whether there is somebody to deliver to.
+    begun: bool,
     queue: VecDeque<(u64, bool)>,
     /// The one that is alone.
     alone: Option<u64>,
@@ -294,7 +307,7 @@ struct Redelivery {
 impl Redelivery {
     /// Takes out the messages whose attempts are to be journaled next.
     fn due(&mut self) -> Vec<(u64, bool)> {
-        if self.alone.is_some() {
+        if !self.begun || self.alone.is_some() {
             return Vec::new();
         }
         let together = self.queue.iter().take_while(|(_, alone)| !alone).count();

@@ -47,8 +47,8 @@ pub struct Awakened {
     pub image: Image,
     /// Failed messages that wait, oldest first; at most 1,000.
     pub problems: Vec<Problem>,
-    /// Messages that are durable without an outcome, in sequence order. Each may be delivered once the Alembic
-    /// reports it in [`Reply::Durable`], not before: it first journals that the delivery is tried again.
+    /// Messages that are durable without an outcome, in sequence order. After [`Alembic::redeliver`] the Alembic first
+    /// journals that a delivery is tried again; the message may be delivered once [`Reply::Durable`] names it.
     pub pending: Vec<(u64, Envelope)>,
     /// The number of the next message.
     pub next_sequence: u64,

@@ -18,6 +18,8 @@ pub(super) struct Journal {
     /// Durable outcomes above `durable`, which wait for an earlier one.
     ahead: BTreeSet<u64>,
     read_only: Option<String>,
+    /// Whether a frame has run, which can deliver.
+    ready: bool,
 }
 
 impl Journal {
@@ -56,13 +58,22 @@ impl Journal {
 }
 
 pub(super) fn plugin(app: &mut App, alembic: Alembic, durable: u64) {
-    app.insert_resource(Journal { alembic: Some(alembic), durable, ahead: BTreeSet::new(), read_only: None })
-        .add_systems(Update, exchange_with_alembic.in_set(FrameSystems::Journal));
+    app.insert_resource(Journal {
+        alembic: Some(alembic),
+        durable,
+        ahead: BTreeSet::new(),
+        read_only: None,
+        ready: false,
+    })
+    .add_systems(Update, exchange_with_alembic.in_set(FrameSystems::Journal));
 }
 
 fn exchange_with_alembic(mut journal: ResMut<Journal>, mut pipeline: ResMut<Pipeline>, mut outbox: ResMut<Outbox>) {
     let journal = &mut *journal;
     let Some(alembic) = &journal.alembic else { return };
+    if !std::mem::replace(&mut journal.ready, true) {
+        alembic.redeliver();
+    }
     let replies: Vec<Reply> = alembic.replies().try_iter().collect();
     while let Some(message) = pipeline.numbered.front() {
         if alembic.append_envelope(message.sequence, message.envelope.clone()).is_err() {
