@@ -21,6 +21,10 @@ const LAYERS: usize = 60_000;
 const LINE_HEIGHT: f32 = 1.2;
 /// Pixels of a rounded corner in its texture.
 const CORNER_PIXELS: u32 = 16;
+/// Side and corner of the mark that tells the kind, in units.
+const MARK: [f32; 2] = [10.0, 3.0];
+/// Dots along a side of the ground's tile: each tile is a slice, and thousands of slices are slow.
+const TILE_DOTS: u32 = 8;
 
 /// How a card stands out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,10 +130,10 @@ impl Stage {
     /// Draws the dots of the ground around what is seen; below half size they would only be noise.
     pub fn draw_ground(&mut self, commands: &mut Commands, view: &Viewpoint, window: [f32; 2]) {
         let origin = view.drawn_origin();
+        let tile = tokens::GRID_UNITS * TILE_DOTS as f32;
         let grid = |from: f32, size: f32| {
-            let first = (from / tokens::GRID_UNITS).floor() - 1.0;
-            let last = ((from + size / view.zoom) / tokens::GRID_UNITS).ceil() + 1.0;
-            (first * tokens::GRID_UNITS, last * tokens::GRID_UNITS)
+            let (first, last) = ((from / tile).floor(), ((from + size / view.zoom) / tile).ceil());
+            (first * tile, last * tile)
         };
         let ((left, right), (top, bottom)) = (grid(origin[0], window[0]), grid(origin[1], window[1]));
         let shown = (view.zoom >= 0.5).then_some(Bounds { min: [left, top], max: [right, bottom] });
@@ -205,10 +209,12 @@ impl Stage {
         commands
             .spawn((transform, Visibility::default()))
             .with_children(|card| {
-                card.spawn(self.rounded(border, [width + 2.0 * outline, height + 2.0 * outline], 0.0));
-                card.spawn(self.rounded(tokens::RAISED, [width, height], 0.001));
-                let mut mark = self.rounded(face.color, [9.0, 9.0], 0.003);
-                mark.1.translation = Vec3::new(left + MARGIN + 4.5, top - TITLE_HEIGHT / 2.0, 0.003);
+                let around = [width, height].map(|side| side + 2.0 * outline);
+                card.spawn(self.rounded(border, around, tokens::CARD_CORNER + outline, 0.0));
+                card.spawn(self.rounded(tokens::RAISED, [width, height], tokens::CARD_CORNER, 0.001));
+                let [side, corner] = MARK;
+                let mut mark = self.rounded(face.color, [side; 2], corner, 0.003);
+                mark.1.translation = Vec3::new(left + MARGIN + side / 2.0, top - TITLE_HEIGHT / 2.0, 0.003);
                 card.spawn(mark);
                 let middle = top - TITLE_HEIGHT / 2.0;
                 card.spawn(self.text(
@@ -233,13 +239,13 @@ impl Stage {
             .id()
     }
 
-    fn rounded(&self, of: Rgb, size: [f32; 2], depth: f32) -> (Sprite, Transform) {
+    fn rounded(&self, of: Rgb, size: [f32; 2], corner: f32, depth: f32) -> (Sprite, Transform) {
         let slicer = TextureSlicer {
             border: BorderRect::all(CORNER_PIXELS as f32),
             center_scale_mode: SliceScaleMode::Stretch,
             sides_scale_mode: SliceScaleMode::Stretch,
             // The texture is drawn at twice the size of a corner, so that it stays smooth when seen closely.
-            max_corner_scale: tokens::CARD_CORNER / CORNER_PIXELS as f32,
+            max_corner_scale: corner / CORNER_PIXELS as f32,
         };
         let sprite = Sprite {
             image: self.rounded.clone(),
@@ -284,12 +290,12 @@ pub fn color(of: Rgb) -> Color {
     Color::srgb_u8(of.0, of.1, of.2)
 }
 
-/// One dot in a corner of as many pixels as the ground's grid has units.
+/// Dots of two pixels, as far apart as the ground's grid has units.
 fn ground_tile() -> Image {
-    let side = tokens::GRID_UNITS as u32;
-    let dot = |at: u32| (at % side) < 2;
+    let step = tokens::GRID_UNITS as u32;
+    let side = step * TILE_DOTS;
     let pixels = (0..side * side).flat_map(|at| {
-        let cover = if dot(at) && at / side < 2 { 255 } else { 0 };
+        let cover = if at % side % step < 2 && at / side % step < 2 { 255 } else { 0 };
         [255, 255, 255, cover]
     });
     let size = Extent3d { width: side, height: side, depth_or_array_layers: 1 };

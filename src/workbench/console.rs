@@ -90,7 +90,7 @@ fn words_ui(ui: &mut Ui, mirror: &Mirror, line: &str, of: tokens::Rgb, commands:
     };
     for word in line.split_inclusive(|c: char| !(c.is_ascii_alphanumeric() || c == '_')) {
         let name = word.trim_end_matches(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-        let id = (!name.is_empty()).then(|| mirror.image().named(name)).flatten().filter(|id| !mirror.is_built_in(*id));
+        let id = (!name.is_empty()).then(|| mirror.image().named(name)).flatten();
         match id {
             Some(id) => {
                 label(ui, &mut plain);

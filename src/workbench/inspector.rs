@@ -9,7 +9,8 @@ use crate::language::console::parse_literal;
 use crate::language::parse_method;
 use crate::morphic::{Mirror, tokens, value_color};
 use crate::object::{
-    Argument, Literal, MethodVersion, Name, ObjectId, Objects, SlotContent, Target, UICommand, Value, inherited, quoted,
+    Argument, Literal, MethodVersion, Name, ObjectId, Objects, SlotContent, Target, UICommand, Value, inherited,
+    lookup, quoted,
 };
 use egui::{FontId, Key, RichText, TextEdit, Ui};
 use std::collections::HashMap;
@@ -17,15 +18,64 @@ use std::collections::HashMap;
 /// Room of the button at the end of an own slot, in pixels.
 const REMOVE_WIDTH: f32 = 32.0;
 
+/// Width of the button beside the fields of a new slot, in pixels.
+const ADD_WIDTH: f32 = 80.0;
+
 /// What is being edited, and not said yet.
 #[derive(Clone, Debug, Default)]
 pub struct InspectorState {
     of: Option<ObjectId>,
-    fields: HashMap<String, String>,
+    page: Page,
+    /// What was begun on other objects; it is there again when they are chosen.
+    kept: HashMap<ObjectId, Page>,
+}
+
+/// What was begun on one object.
+#[derive(Clone, Debug, Default)]
+struct Page {
+    /// The field that has the keyboard, by its slot.
+    fields: HashMap<Name, Field>,
     new_name: String,
     new_value: String,
     words: String,
     method: Option<MethodDraft>,
+}
+
+/// A value's text.
+#[derive(Clone, Debug)]
+struct Field {
+    /// What stood there when the field was entered. Only a difference from this is an edit: the slot may change meanwhile.
+    began: String,
+    text: String,
+}
+
+impl Page {
+    fn is_begun(&self) -> bool {
+        let method = self.method.as_ref().is_some_and(|draft| draft.text != draft.accepted);
+        method || [&self.new_name, &self.new_value, &self.words].iter().any(|text| !text.is_empty())
+    }
+}
+
+impl InspectorState {
+    /// Turns to another object. A field that was being edited is left, as by a click elsewhere: its edit is said.
+    fn turn_to(&mut self, id: Option<ObjectId>, mirror: &Mirror, commands: &mut Vec<Command>) {
+        if self.of == id {
+            return;
+        }
+        let mut page = std::mem::take(&mut self.page);
+        if let Some(of) = self.of.filter(|of| mirror.image().object(*of).is_some()) {
+            for (name, field) in page.fields.drain().filter(|(_, field)| field.text != field.began) {
+                if let Some(value) = lookup(mirror.image(), of, &name).and_then(|found| found.slot.as_value()) {
+                    commands.push(edited(of, &name, value, &field.text));
+                }
+            }
+            if page.is_begun() {
+                self.kept.insert(of, page);
+            }
+        }
+        self.of = id;
+        self.page = id.and_then(|id| self.kept.remove(&id)).unwrap_or_default();
+    }
 }
 
 /// A method's text on the desk.
@@ -50,16 +100,15 @@ pub fn inspector_ui(
     state: &mut InspectorState,
     commands: &mut Vec<Command>,
 ) {
-    let Some(object) = selected.and_then(|id| mirror.image().object(id)) else {
+    let object = selected.and_then(|id| mirror.image().object(id));
+    state.turn_to(object.as_ref().map(|object| object.id), mirror, commands);
+    let Some(object) = object else {
         ui.label(RichText::new("Nothing is chosen").font(super::style::name_font(ui, 15.0)));
         let hint = "Click a card to see its slots and methods. Double-click the ground to make an object.";
         ui.label(RichText::new(hint).color(color(tokens::FAINT)));
         return;
     };
-    let id = object.id;
-    if state.of != Some(id) {
-        *state = InspectorState { of: Some(id), ..InspectorState::default() };
-    }
+    let (id, state) = (object.id, &mut state.page);
     ui.horizontal(|ui| {
         let (rect, _) = ui.allocate_exact_size(egui::vec2(10.0, 24.0), egui::Sense::hover());
         let mark = egui::Rect::from_center_size(rect.center(), egui::vec2(10.0, 10.0));
@@ -174,7 +223,7 @@ fn slot_ui(
     value: &Value,
     doc: &str,
     holder: Option<ObjectId>,
-    state: &mut InspectorState,
+    state: &mut Page,
     commands: &mut Vec<Command>,
 ) {
     let of = if holder.is_some() { tokens::SOFT } else { tokens::TEXT };
@@ -188,7 +237,8 @@ fn slot_ui(
             return None;
         }
         let shown = field_text(mirror, value);
-        let text = state.fields.entry(name.to_string()).or_insert_with(|| shown.clone());
+        let field = || Field { began: shown.clone(), text: shown.clone() };
+        let Field { began, text } = state.fields.entry(name.clone()).or_insert_with(field);
         let width = ui.available_width() - REMOVE_WIDTH;
         let edit = TextEdit::singleline(text)
             .font(FontId::monospace(CODE))
@@ -198,12 +248,12 @@ fn slot_ui(
         let response = ui.add_sized(egui::vec2(width, 24.0), edit);
         if response.lost_focus() {
             let cancelled = ui.input(|input| input.key_pressed(Key::Escape));
-            if !cancelled && *text != shown {
+            if !cancelled && text != began {
                 commands.push(edited(id, name, value, text));
             }
         }
         if !response.has_focus() {
-            state.fields.remove(name.as_str());
+            state.fields.remove(name);
         }
         if holder.is_none()
             && ui
@@ -259,7 +309,7 @@ fn set(id: ObjectId, name: &Name, value: Literal) -> Command {
     })
 }
 
-fn new_slot_ui(ui: &mut Ui, id: ObjectId, state: &mut InspectorState, commands: &mut Vec<Command>) {
+fn new_slot_ui(ui: &mut Ui, id: ObjectId, state: &mut Page, commands: &mut Vec<Command>) {
     ui.horizontal(|ui| {
         let font = FontId::monospace(CODE);
         let margin = egui::Margin::symmetric(8, 4);
@@ -267,10 +317,13 @@ fn new_slot_ui(ui: &mut Ui, id: ObjectId, state: &mut InspectorState, commands: 
         let name = ui.add_sized(egui::vec2(108.0, 24.0), name);
         super::style::call(ui, &name, "Name of the new slot");
         let value = TextEdit::singleline(&mut state.new_value).hint_text("value").font(font).margin(margin);
-        let value = ui.add_sized(egui::vec2(ui.available_width() - 92.0, 24.0), value);
+        let value =
+            ui.add_sized(egui::vec2(ui.available_width() - ADD_WIDTH - ui.spacing().item_spacing.x, 24.0), value);
         super::style::call(ui, &value, "Value of the new slot");
         let entered = (name.lost_focus() || value.lost_focus()) && ui.input(|input| input.key_pressed(Key::Enter));
-        if ui.button("Add slot").clicked() || (entered && !state.new_name.is_empty()) {
+        if ui.add_sized(egui::vec2(ADD_WIDTH, 24.0), egui::Button::new("Add slot")).clicked()
+            || (entered && !state.new_name.is_empty())
+        {
             let text = state.new_value.trim();
             let value = if text.is_empty() { Ok(Value::Nil.into()) } else { parse_literal(text) };
             match (Name::new(state.new_name.trim()), value) {
@@ -287,7 +340,7 @@ fn new_slot_ui(ui: &mut Ui, id: ObjectId, state: &mut InspectorState, commands: 
 
 fn signature(method: &MethodVersion) -> String {
     let params: Vec<&str> = method.params.iter().map(Name::as_str).collect();
-    format!("{} · v{} · {}", params.join(", "), method.number, method.origin.author)
+    format!("({}) · v{} · {}", params.join(", "), method.number, method.origin.author)
 }
 
 fn method_row_ui(
@@ -295,29 +348,34 @@ fn method_row_ui(
     id: ObjectId,
     name: &Name,
     method: &MethodVersion,
-    state: &mut InspectorState,
+    state: &mut Page,
     commands: &mut Vec<Command>,
 ) {
     row(ui, name, tokens::TEXT, &method.doc, |ui| {
         let open = state.method.as_ref().is_some_and(|draft| draft.selector == **name);
-        let text = RichText::new(signature(method)).font(FontId::monospace(CODE));
-        if ui.selectable_label(open, text).on_hover_text("Open the text").clicked() {
-            state.method = (!open).then(|| MethodDraft {
-                selector: name.to_string(),
-                is_new: false,
-                accepted: method.source.clone(),
-                text: method.source.clone(),
-                error: None,
-                sent_after: None,
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            if ui.small_button("Undo").on_hover_text("Back to the version before").clicked() {
+                commands.extend(Command::to(id, "undo_method", vec![("selector", Value::Text(name.to_string()))]));
+            }
+            ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                let text = RichText::new(signature(method)).font(FontId::monospace(CODE));
+                let label = egui::Button::selectable(open, text).truncate();
+                if ui.add(label).on_hover_text("Open the text").clicked() {
+                    state.method = (!open).then(|| MethodDraft {
+                        selector: name.to_string(),
+                        is_new: false,
+                        accepted: method.source.clone(),
+                        text: method.source.clone(),
+                        error: None,
+                        sent_after: None,
+                    });
+                }
             });
-        }
-        if ui.small_button("Undo").on_hover_text("Back to the version before").clicked() {
-            commands.extend(Command::to(id, "undo_method", vec![("selector", Value::Text(name.to_string()))]));
-        }
+        });
     });
 }
 
-fn editor_ui(ui: &mut Ui, mirror: &Mirror, id: ObjectId, state: &mut InspectorState, commands: &mut Vec<Command>) {
+fn editor_ui(ui: &mut Ui, mirror: &Mirror, id: ObjectId, state: &mut Page, commands: &mut Vec<Command>) {
     let Some(draft) = &mut state.method else { return };
     follow_the_world(draft, mirror, id);
     ui.add_space(6.0);
@@ -381,7 +439,8 @@ fn editor_ui(ui: &mut Ui, mirror: &Mirror, id: ObjectId, state: &mut InspectorSt
                 commands.extend(Command::to(id, "add_method", args));
             }
         }
-        if ui.button("Close").clicked() {
+        let close = if draft.text == draft.accepted { "Close" } else { "Discard" };
+        if ui.button(close).clicked() {
             draft.selector.clear();
             draft.is_new = false;
         }
@@ -429,7 +488,7 @@ fn line_numbers(lines: usize, faulty: Option<u32>) -> egui::text::LayoutJob {
     job
 }
 
-fn words_ui(ui: &mut Ui, id: ObjectId, state: &mut InspectorState, commands: &mut Vec<Command>) {
+fn words_ui(ui: &mut Ui, id: ObjectId, state: &mut Page, commands: &mut Vec<Command>) {
     ui.add_space(6.0);
     let field = TextEdit::singleline(&mut state.words)
         .hint_text("Ask for a method in words, as: move by a given dx and dy")
@@ -473,6 +532,47 @@ mod tests {
         harness.run();
         let expected = set(point.id, &Name::new("x").unwrap(), Value::Number(120.0).into());
         assert_eq!(harness.state().1, [expected]);
+    }
+
+    #[test]
+    fn what_was_begun_is_not_lost_by_looking_elsewhere() {
+        let x = [("x", Value::Number(0.0))];
+        let (point, other) = (object("point", &[ObjectId::proto()], &x), object("other", &[ObjectId::proto()], &x));
+        let mirror = told(vec![point.clone(), other.clone()]);
+        let mut harness = harness(&mirror, point.id);
+        harness.get_by_label("Ask for a method in words").focus();
+        harness.get_by_label("Ask for a method in words").type_text("add 1 to x");
+        harness.run();
+        harness.get_by_label("x").focus();
+        harness.run();
+        harness.key_press_modifiers(egui::Modifiers::COMMAND, Key::A);
+        harness.get_by_label("x").type_text("7");
+        harness.run();
+        let (state, commands) = harness.state_mut();
+        state.turn_to(Some(other.id), &mirror, commands);
+        assert_eq!(*commands, [set(point.id, &Name::new("x").unwrap(), Value::Number(7.0).into())]);
+        assert_eq!(state.page.words, "");
+        state.turn_to(Some(point.id), &mirror, commands);
+        assert_eq!((state.page.words.as_str(), commands.len()), ("add 1 to x", 1));
+    }
+
+    #[test]
+    fn a_field_that_was_only_looked_at_says_nothing() {
+        let point = |x| object("point", &[ObjectId::proto()], &[("x", Value::Number(x))]);
+        let (before, after, id) = (told(vec![point(0.0)]), told(vec![point(5.0)]), point(0.0).id);
+        let ui = |ui: &mut Ui, (state, commands, moved): &mut (InspectorState, Vec<Command>, bool)| {
+            inspector_ui(ui, if *moved { &after } else { &before }, Some(id), state, commands);
+        };
+        let mut harness = Harness::new_ui_state(ui, Default::default());
+        harness.set_size(egui::vec2(380.0, 900.0));
+        harness.run();
+        harness.get_by_label("x").focus();
+        harness.run();
+        harness.state_mut().2 = true;
+        harness.run();
+        harness.get_by_label("y").focus();
+        harness.run();
+        assert_eq!(harness.state().1, []);
     }
 
     #[test]

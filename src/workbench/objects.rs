@@ -9,8 +9,7 @@ use std::collections::HashSet;
 
 /// The list; a click chooses.
 pub fn objects_ui(ui: &mut Ui, mirror: &Mirror, selected: Option<ObjectId>, commands: &mut Vec<Command>) {
-    let shown = |id: &ObjectId| !mirror.is_built_in(*id);
-    let all: Vec<ObjectId> = mirror.image().ids().into_iter().filter(shown).collect();
+    let all = mirror.image().ids();
     ui.horizontal(|ui| {
         ui.label(RichText::new("Objects").size(SMALL).color(color(tokens::SOFT)));
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
@@ -18,24 +17,24 @@ pub fn objects_ui(ui: &mut Ui, mirror: &Mirror, selected: Option<ObjectId>, comm
         });
     });
     ui.add_space(4.0);
-    if all.is_empty() {
-        let hint = "Nothing here yet. Double-click the ground, or type: create_point point";
+    if all.iter().all(|id| mirror.is_built_in(*id)) {
+        let hint = "Only what every world has is here. Double-click the ground, or type: create_point point";
         ui.label(RichText::new(hint).color(color(tokens::FAINT)));
-        return;
+        ui.add_space(8.0);
     }
-    // Each object stands under its first parent that is shown; names first, in their order.
+    // Each object stands under its first parent; names first, in their order.
     let mut rows: Vec<(usize, ObjectId)> = Vec::new();
     let mut seen = HashSet::new();
     let is_root = |id: &&ObjectId| {
         let parents = mirror.image().object(**id).map(|object| object.parents.to_vec()).unwrap_or_default();
-        !parents.iter().any(|parent| all.contains(parent))
+        !parents.iter().any(|parent| mirror.image().object(*parent).is_some())
     };
     let mut next: Vec<(usize, ObjectId)> =
         sorted(mirror, all.iter().filter(is_root).copied().collect()).into_iter().rev().map(|id| (0, id)).collect();
     while let Some((depth, id)) = next.pop() {
         if seen.insert(id) {
             rows.push((depth, id));
-            let children = sorted(mirror, mirror.children(id).filter(shown).collect());
+            let children = sorted(mirror, mirror.children(id).collect());
             next.extend(children.into_iter().rev().map(|child| (depth + 1, child)));
         }
     }
@@ -60,8 +59,9 @@ fn row_ui(ui: &mut Ui, mirror: &Mirror, depth: usize, id: ObjectId, selected: bo
     let left = rect.left() + 8.0 + depth as f32 * 14.0;
     let mark = egui::Rect::from_center_size(egui::pos2(left + 4.5, rect.center().y), egui::vec2(9.0, 9.0));
     ui.painter().rect_filled(mark, 3.0, color(mark_of(mirror, id)));
-    let text =
-        if mirror.image().object(id).is_some_and(|object| object.name.is_some()) { tokens::TEXT } else { tokens::SOFT };
+    let stands_out =
+        |id| !mirror.is_built_in(id) && mirror.image().object(id).is_some_and(|object| object.name.is_some());
+    let text = if stands_out(id) { tokens::TEXT } else { tokens::SOFT };
     let at = egui::pos2(left + 18.0, rect.center().y);
     let font = egui::FontId::proportional(super::style::BODY);
     ui.painter().with_clip_rect(rect).text(at, egui::Align2::LEFT_CENTER, &title, font, color(text));

@@ -12,6 +12,8 @@ pub struct Figures {
     pub frame_ms: f32,
     /// Pixels for each world unit.
     pub zoom: f32,
+    /// Whether the processor draws, for want of a graphics adapter.
+    pub software: bool,
 }
 
 /// The bar.
@@ -47,6 +49,10 @@ pub fn status_ui(ui: &mut Ui, status: &Status, figures: &Figures) {
             ui.label(words(format!("{:.0} %", figures.zoom * 100.0), tokens::SOFT));
             ui.label(words("composer, no model connected".into(), tokens::SOFT))
                 .on_hover_text("Who writes methods from plain words: the built-in grammar of docs/composer.md");
+            if figures.software {
+                ui.label(words("software rendering".into(), tokens::FAINT))
+                    .on_hover_text("No graphics adapter was found: the processor draws, which is slow");
+            }
         });
     });
 }
@@ -73,7 +79,8 @@ mod tests {
     #[test]
     fn the_bar_tells_how_safe_everything_is() {
         let status = Status { durable: 1284, waiting: 0, objects: 14, problems: 1, read_only: None };
-        let mut harness = Harness::new_ui(|ui| status_ui(ui, &status, &Figures { frame_ms: 1.1, zoom: 1.0 }));
+        let mut harness =
+            Harness::new_ui(|ui| status_ui(ui, &status, &Figures { frame_ms: 1.1, zoom: 1.0, software: false }));
         harness.run();
         for text in ["durable to 1,284", "0 waiting", "14 objects", "1 fault", "frame 1.1 ms", "100 %"] {
             harness.get_by_label(text);

@@ -11,8 +11,10 @@ use super::style;
 use crate::morphic::{Bounds, Button, Deed, Emphasis, Stage, color, tokens};
 use crate::object::{Name, ObjectId, Target, UICommand, Value};
 use crate::systems::{Clock, FrameSystems, Switchboard, Waker, Work, finish_closing, start_closing};
-use bevy::input::mouse::MouseWheel;
+use bevy::input::mouse::{MouseScrollUnit, MouseWheel};
 use bevy::prelude::*;
+use bevy::render::error_handler::{ErrorType, RenderError, RenderErrorHandler, RenderErrorPolicy};
+use bevy::render::renderer::RenderAdapterInfo;
 use bevy::window::{ExitCondition, PrimaryWindow, RequestRedraw, WindowCloseRequested, WindowPlugin};
 use bevy::winit::{EventLoopProxyWrapper, UpdateMode, WinitSettings, WinitUserEvent};
 use bevy_egui::{
@@ -24,6 +26,10 @@ use std::time::Duration;
 
 /// Longest sleep of an idle window.
 const SLEEP: Duration = Duration::from_secs(3_600);
+/// What is told on stderr. Warnings of the libraries speak of the graphics stack, not of this world.
+const LOG: &str = "error,living_workbench=warn";
+/// How often a lost graphics device is made anew before the window gives up.
+const RECOVERIES: u32 = 3;
 /// Zoom of one step of the wheel.
 const WHEEL: f32 = 1.15;
 
@@ -59,15 +65,19 @@ struct Panels {
     console: ConsoleState,
     inspector: InspectorState,
     figures: Figures,
+    frame_start: Duration,
     /// Where the world shows between the panels, in logical pixels.
     hole: Option<Bounds>,
     /// Whether the pointer is over a panel, or egui is busy with it.
     pointer_taken: bool,
     keyboard_taken: bool,
+    /// Whether the world was pressed: then the keys are its own again.
+    keyboard_released: bool,
     /// Whether the first objects were brought into view.
     fitted: bool,
     /// Whether egui wants another frame at once.
     wants_frame: bool,
+    recoveries: u32,
 }
 
 impl Plugin for WorkbenchPlugin {
@@ -85,30 +95,31 @@ impl Plugin for WorkbenchPlugin {
             close_when_requested: false,
             ..default()
         };
-        app.add_plugins(
-            DefaultPlugins
-                .set(windows)
-                .set(bevy::log::LogPlugin { filter: "warn,wgpu=error,bevy_winit=error".into(), ..default() }),
-        )
-        .add_plugins(EguiPlugin::default())
-        .insert_resource(ClearColor(color(tokens::GROUND)))
-        .insert_resource(WinitSettings {
-            focused_mode: UpdateMode::reactive_low_power(SLEEP),
-            unfocused_mode: UpdateMode::reactive_low_power(SLEEP),
-        })
-        .insert_resource(self.waker.clone())
-        .init_resource::<Panels>()
-        .init_resource::<Stage>()
-        .add_systems(PreStartup, own_the_root.after(EguiStartupSet::InitContexts))
-        .add_systems(Startup, (bind_waker, open_desk))
-        .add_systems(
-            PreUpdate,
-            drop_unchanged_modifiers.after(EguiPreUpdateSet::ProcessInput).before(EguiPreUpdateSet::BeginPass),
-        )
-        .add_systems(Update, (receive_events, use_keys, use_mouse, draw_world).chain().after(FrameSystems::Reflect))
-        .add_systems(PostUpdate, draw_panels.before(EguiPostUpdateSet::ProcessOutput))
-        .add_systems(PostUpdate, pace_frames.after(EguiPostUpdateSet::ProcessOutput))
-        .add_systems(Last, close_when_asked);
+        // Ctrl+C is caught by the program: it closes the world first.
+        let plugins = DefaultPlugins.build().disable::<bevy::app::TerminalCtrlCHandlerPlugin>();
+        let log = bevy::log::LogPlugin { filter: LOG.into(), ..default() };
+        app.add_plugins(plugins.set(windows).set(log))
+            .add_plugins(EguiPlugin::default())
+            .insert_resource(RenderErrorHandler(on_render_error))
+            .insert_resource(ClearColor(color(tokens::GROUND)))
+            .insert_resource(WinitSettings {
+                focused_mode: UpdateMode::reactive_low_power(SLEEP),
+                unfocused_mode: UpdateMode::reactive_low_power(SLEEP),
+            })
+            .insert_resource(self.waker.clone())
+            .init_resource::<Panels>()
+            .init_resource::<Stage>()
+            .add_systems(PreStartup, own_the_root.after(EguiStartupSet::InitContexts))
+            .add_systems(Startup, (bind_waker, open_desk, name_adapter))
+            .add_systems(
+                PreUpdate,
+                drop_unchanged_modifiers.after(EguiPreUpdateSet::ProcessInput).before(EguiPreUpdateSet::BeginPass),
+            )
+            .add_systems(Update, (receive_events, use_keys, use_mouse, draw_world).chain().after(FrameSystems::Reflect))
+            .add_systems(PostUpdate, draw_panels.before(EguiPostUpdateSet::ProcessOutput))
+            .add_systems(PostUpdate, pace_frames.after(EguiPostUpdateSet::ProcessOutput))
+            .add_systems(First, start_frame)
+            .add_systems(Last, (close_when_asked, end_frame).chain());
     }
 
     fn cleanup(&self, app: &mut App) {
@@ -137,6 +148,27 @@ fn open_desk(mut commands: Commands, switchboard: Res<Switchboard>, mut contexts
         style::apply(context.get_mut());
     }
     Ok(())
+}
+
+/// Software rendering is told in the status bar: it explains why all is slow.
+fn name_adapter(mut panels: ResMut<Panels>, adapter: Option<Res<RenderAdapterInfo>>) {
+    panels.figures.software = adapter.is_some_and(|adapter| adapter.device_type == wgpu::DeviceType::Cpu);
+}
+
+/// A lost device (a reset of the driver) is made anew. Where that does not help, the window closes, as if it were asked
+/// to: all that was acknowledged stays.
+fn on_render_error(error: &RenderError, world: &mut World, _: &mut World) -> RenderErrorPolicy {
+    if let Some(mut panels) = world.get_resource_mut::<Panels>()
+        && matches!(error.ty, ErrorType::DeviceLost)
+        && panels.recoveries < RECOVERIES
+    {
+        panels.recoveries += 1;
+        return RenderErrorPolicy::Recover(default());
+    }
+    if let Some(mut desk) = world.get_resource_mut::<Desk>() {
+        desk.wants_to_quit = true;
+    }
+    RenderErrorPolicy::StopRendering
 }
 
 /// bevy_egui reports the modifier keys in every frame, and egui answers any event with another frame.
@@ -189,7 +221,7 @@ fn fit_once(desk: &mut Desk, panels: &mut Panels, stage: &Stage) {
 
 fn use_mouse(
     mut desk: ResMut<Desk>,
-    panels: Res<Panels>,
+    mut panels: ResMut<Panels>,
     stage: Res<Stage>,
     clock: Res<Clock>,
     window: Single<&Window, With<PrimaryWindow>>,
@@ -198,7 +230,11 @@ fn use_mouse(
     mut wheel: MessageReader<MouseWheel>,
 ) {
     let desk = &mut *desk;
-    let steps: f32 = wheel.read().map(|wheel| wheel.y.clamp(-4.0, 4.0)).sum();
+    let step = |wheel: &MouseWheel| match wheel.unit {
+        MouseScrollUnit::Line => wheel.y,
+        MouseScrollUnit::Pixel => wheel.y / MouseScrollUnit::SCROLL_UNIT_CONVERSION_FACTOR,
+    };
+    let steps: f32 = wheel.read().map(step).sum::<f32>().clamp(-4.0, 4.0);
     let Some(at) = window.cursor_position().map(|at| [at.x, at.y]) else { return };
     if panels.pointer_taken && !desk.hand.is_busy() {
         return;
@@ -210,6 +246,7 @@ fn use_mouse(
     let mut deeds: Vec<Deed> = Vec::new();
     for (bevy, ours) in [(MouseButton::Left, Button::Left), (MouseButton::Middle, Button::Middle)] {
         if buttons.just_pressed(bevy) {
+            panels.keyboard_released = true;
             let space = keys.pressed(KeyCode::Space) && !panels.keyboard_taken;
             deeds.extend(desk.hand.press(ours, space, at, world, stage.card_at(world)));
         }
@@ -300,18 +337,20 @@ fn draw_world(
 fn draw_panels(
     mut desk: ResMut<Desk>,
     mut panels: ResMut<Panels>,
-    clock: Res<Clock>,
     mut egui: Single<(&mut EguiContext, &mut EguiInput, &mut EguiFullOutput), With<PrimaryEguiContext>>,
-    mut last: Local<Duration>,
 ) {
     let desk = &mut *desk;
     let panels = &mut *panels;
-    let start = (clock.monotonic)();
     panels.figures.zoom = desk.view.zoom;
     let (context, input, output) = &mut *egui;
     let context = context.get_mut().clone();
     let mut commands: Vec<Command> = Vec::new();
+    let released = std::mem::take(&mut panels.keyboard_released);
     let full = context.run_ui(input.take(), |root| {
+        // Inside the pass, so that the field that had the keyboard learns that it lost it.
+        if released && let Some(focused) = root.memory(|memory| memory.focused()) {
+            root.memory_mut(|memory| memory.surrender_focus(focused));
+        }
         panels.hole = Some(panels_ui(root, desk, panels, &mut commands));
     });
     let root = full.viewport_output.get(&egui::ViewportId::ROOT);
@@ -320,8 +359,16 @@ fn draw_panels(
     panels.pointer_taken = context.is_pointer_over_egui() || context.egui_is_using_pointer();
     panels.keyboard_taken = context.egui_wants_keyboard_input();
     desk.carry_out(commands);
-    *last = (clock.monotonic)().saturating_sub(start);
-    panels.figures.frame_ms = (last.as_secs_f32() * 10_000.0).round() / 10.0;
+}
+
+fn start_frame(mut panels: ResMut<Panels>, clock: Res<Clock>) {
+    panels.frame_start = (clock.monotonic)();
+}
+
+/// What the next frame shows as the time of this one, without the wait for what began it.
+fn end_frame(mut panels: ResMut<Panels>, clock: Res<Clock>) {
+    let spent = (clock.monotonic)().saturating_sub(panels.frame_start);
+    panels.figures.frame_ms = (spent.as_secs_f32() * 10_000.0).round() / 10.0;
 }
 
 /// All docks. Answers the hole in the middle.

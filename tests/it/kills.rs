@@ -2,7 +2,7 @@
 //!
 //! `WORKBENCH_KILLS=200 cargo test kills` runs as many as it says.
 
-use super::program::{answers, run, verified_hash, workbench};
+use super::program::{answers, log, verified_hash, workbench};
 use serde_json::Value as Json;
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
@@ -77,10 +77,7 @@ fn count_until_killed(world: &Path, after: Duration) -> Vec<u64> {
 /// Counts whose outcome says that they were applied. One that was being delivered at two deaths in a row is given up:
 /// it was never acknowledged, and waits among the problems.
 fn completed_counts(world: &Path) -> u64 {
-    let mut command = workbench(["log", "--json", "--world"]);
-    command.arg(world);
-    let log = String::from_utf8(run(command, b"").stdout).unwrap();
-    let entries: Vec<Json> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let entries = log(world);
     let asked: HashSet<u64> = entries
         .iter()
         .filter(|entry| entry["kind"] == "envelope" && entry["selector"] == "count")

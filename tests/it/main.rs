@@ -5,5 +5,9 @@
 mod bad_input;
 mod kills;
 mod program;
+#[cfg(all(feature = "window", target_os = "linux"))]
+mod screen;
 mod scripts;
 mod tidy;
+#[cfg(all(feature = "window", target_os = "linux"))]
+mod window;

@@ -55,3 +55,11 @@ pub(crate) fn show(world: &Path, object: &str) -> Json {
     command.arg(world);
     serde_json::from_slice(&run(command, b"").stdout).expect("JSON")
 }
+
+/// `log --json`: every record.
+pub(crate) fn log(world: &Path) -> Vec<Json> {
+    let mut command = workbench(["log", "--json", "--world"]);
+    command.arg(world);
+    let log = String::from_utf8(run(command, b"").stdout).expect("UTF-8");
+    log.lines().map(|line| serde_json::from_str(line).expect("each record is JSON")).collect()
+}
