@@ -9,7 +9,7 @@ const GAP: f32 = 24.0;
 /// Largest coordinate that is drawn; beyond it `f32` places are too coarse to see.
 const FARTHEST: f64 = 1.0e6;
 
-/// Which objects stand beside which: those that inherit both x and y, by the object they take x from.
+/// Which objects stand beside which: those that inherit both x and y, by the object they take them from.
 #[derive(Debug, Default)]
 pub struct Seating {
     host_of: BTreeMap<ObjectId, ObjectId>,
@@ -63,7 +63,10 @@ fn host(mirror: &Mirror, id: ObjectId) -> Option<ObjectId> {
     if own("x") || own("y") {
         return None;
     }
-    lookup(mirror.image(), id, "x").map(|found| found.holder).filter(|holder| *holder != id)
+    let holders = ["x", "y"].map(|slot| lookup(mirror.image(), id, slot).map(|found| found.holder));
+    let others = || holders.into_iter().flatten().filter(|holder| *holder != id);
+    // Beside a card, where one of the two has one.
+    others().find(|holder| !mirror.is_built_in(*holder)).or_else(|| others().next())
 }
 
 fn slots_place(mirror: &Mirror, id: ObjectId) -> [f32; 2] {
@@ -113,6 +116,17 @@ mod tests {
         mirror.learn(settled(2, completed(vec![Change::Delete(Box::new(point))])));
         seating.update(&mirror, &mirror.image().ids().into_iter().collect());
         assert_eq!(at(&seating, &mirror, second), [0.0, 0.0], "nothing is left to stand beside");
+    }
+
+    #[test]
+    fn half_a_place_is_enough_to_stand_beside() {
+        let half = object("half", &[ObjectId::proto()], &[("y", Value::Number(50.0))]);
+        let clone = object("clone", &[half.id], &[]);
+        let mirror = told(vec![half.clone(), clone.clone()]);
+        let mut seating = Seating::default();
+        seating.update(&mirror, &mirror.take_touched_for_test());
+        assert_eq!(at(&seating, &mirror, half.id), [0.0, 50.0]);
+        assert_eq!(at(&seating, &mirror, clone.id), [208.0, 50.0]);
     }
 
     #[test]

@@ -114,16 +114,6 @@ fn words_ui(ui: &mut Ui, mirror: &Mirror, line: &str, of: tokens::Rgb, commands:
 pub fn console_ui(ui: &mut Ui, mirror: &Mirror, state: &mut ConsoleState, commands: &mut Vec<Command>) {
     let id = ui.make_persistent_id("console line");
     let focused = ui.memory(|memory| memory.has_focus(id));
-    if focused {
-        let pressed = |ui: &Ui, key| ui.input_mut(|input| input.consume_key(egui::Modifiers::NONE, key));
-        if pressed(ui, Key::Tab) {
-            complete(mirror, state);
-            cursor_to_end(ui, id, &state.line);
-        }
-        if pressed(ui, Key::ArrowUp) && recall(state, -1) || pressed(ui, Key::ArrowDown) && recall(state, 1) {
-            cursor_to_end(ui, id, &state.line);
-        }
-    }
     let frame = egui::Frame::new()
         .fill(color(tokens::GROUND))
         .stroke(egui::Stroke::new(1.0, color(if focused { tokens::BLUE } else { tokens::LINE })))
@@ -135,6 +125,7 @@ pub fn console_ui(ui: &mut Ui, mirror: &Mirror, state: &mut ConsoleState, comman
             let edit = egui::TextEdit::singleline(&mut state.line)
                 .id(id)
                 .lock_focus(true)
+                .return_key(None) // Enter would let the focus go, and the key after it would miss the field
                 .font(FontId::monospace(CODE))
                 .hint_text("selector object name=value …")
                 .frame(egui::Frame::NONE)
@@ -145,9 +136,14 @@ pub fn console_ui(ui: &mut Ui, mirror: &Mirror, state: &mut ConsoleState, comman
                 state.hint.clear();
                 state.recalled = None;
             }
-            if response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter)) {
+            // After the field took in what was typed before the key.
+            let pressed = |key| focused && ui.input_mut(|input| input.consume_key(egui::Modifiers::NONE, key));
+            let completed = pressed(Key::Tab) && complete(mirror, state);
+            if completed || pressed(Key::ArrowUp) && recall(state, -1) || pressed(Key::ArrowDown) && recall(state, 1) {
+                cursor_to_end(ui, id, &state.line);
+            }
+            if pressed(Key::Enter) {
                 say(state, commands);
-                response.request_focus();
             }
             if !state.focused_once {
                 state.focused_once = true;
@@ -187,8 +183,9 @@ fn recall(state: &mut ConsoleState, by: isize) -> bool {
     true
 }
 
-/// Completes the last word: a selector first, then an object, then parameters of the message.
-fn complete(mirror: &Mirror, state: &mut ConsoleState) {
+/// Completes the last word: a selector first, then an object, then parameters of the message. Answers whether the line
+/// is another.
+fn complete(mirror: &Mirror, state: &mut ConsoleState) -> bool {
     let start = state.line.rfind([' ', '@']).map_or(0, |place| place + 1);
     let word = &state.line[start..];
     let before: Vec<&str> = state.line[..start].split_whitespace().collect();
@@ -222,7 +219,7 @@ fn complete(mirror: &Mirror, state: &mut ConsoleState) {
         } else {
             String::new()
         };
-        return;
+        return false;
     };
     let shared = found.iter().fold(first.len(), |shared, name| {
         first.bytes().zip(name.bytes()).take(shared).take_while(|(a, b)| a == b).count()
@@ -234,7 +231,9 @@ fn complete(mirror: &Mirror, state: &mut ConsoleState) {
     } else {
         found.iter().take(12).map(|name| name.as_str()).collect::<Vec<_>>().join("  ")
     };
+    let is_new = state.line[start..] != completed;
     state.line.replace_range(start.., &completed);
+    is_new
 }
 
 fn cursor_to_end(ui: &Ui, id: egui::Id, line: &str) {

@@ -340,7 +340,7 @@ fn new_slot_ui(ui: &mut Ui, id: ObjectId, state: &mut Page, commands: &mut Vec<C
 
 fn signature(method: &MethodVersion) -> String {
     let params: Vec<&str> = method.params.iter().map(Name::as_str).collect();
-    format!("({}) · v{} · {}", params.join(", "), method.number, method.origin.author)
+    format!("({})", params.join(", "))
 }
 
 fn method_row_ui(
@@ -357,10 +357,13 @@ fn method_row_ui(
             if ui.small_button("Undo").on_hover_text("Back to the version before").clicked() {
                 commands.extend(Command::to(id, "undo_method", vec![("selector", Value::Text(name.to_string()))]));
             }
+            let told = format!("Version {}, by {}", method.number, method.origin.author);
+            ui.label(RichText::new(format!("v{}", method.number)).size(SMALL).color(color(tokens::FAINT)))
+                .on_hover_text(&told);
             ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
                 let text = RichText::new(signature(method)).font(FontId::monospace(CODE));
                 let label = egui::Button::selectable(open, text).truncate();
-                if ui.add(label).on_hover_text("Open the text").clicked() {
+                if ui.add(label).on_hover_text(format!("{told}. Click to open its text")).clicked() {
                     state.method = (!open).then(|| MethodDraft {
                         selector: name.to_string(),
                         is_new: false,

@@ -78,6 +78,8 @@ struct Panels {
     /// Whether egui wants another frame at once.
     wants_frame: bool,
     recoveries: u32,
+    /// Events of a pass to come.
+    held: Vec<egui::Event>,
 }
 
 impl Plugin for WorkbenchPlugin {
@@ -346,6 +348,7 @@ fn draw_panels(
     let context = context.get_mut().clone();
     let mut commands: Vec<Command> = Vec::new();
     let released = std::mem::take(&mut panels.keyboard_released);
+    hold_back(&mut input.events, &mut panels.held);
     let full = context.run_ui(input.take(), |root| {
         // Inside the pass, so that the field that had the keyboard learns that it lost it.
         if released && let Some(focused) = root.memory(|memory| memory.focused()) {
@@ -354,11 +357,26 @@ fn draw_panels(
         panels.hole = Some(panels_ui(root, desk, panels, &mut commands));
     });
     let root = full.viewport_output.get(&egui::ViewportId::ROOT);
-    panels.wants_frame = root.is_some_and(|root| root.repaint_delay.is_zero()) || !commands.is_empty();
+    panels.wants_frame =
+        root.is_some_and(|root| root.repaint_delay.is_zero()) || !commands.is_empty() || !panels.held.is_empty();
     ***output = Some(full);
     panels.pointer_taken = context.is_pointer_over_egui() || context.egui_is_using_pointer();
     panels.keyboard_taken = context.egui_wants_keyboard_input();
     desk.carry_out(commands);
+}
+
+/// One decisive key a pass: what was typed after it waits for the next pass, and meets what the key did. Otherwise a slow
+/// frame loses what follows an Enter, and completes what stood before the last letters.
+fn hold_back(events: &mut Vec<egui::Event>, held: &mut Vec<egui::Event>) {
+    use egui::{Event, Key};
+    events.splice(0..0, held.drain(..));
+    let is_decisive = |event: &Event| {
+        let Event::Key { key, pressed: true, .. } = event else { return false };
+        matches!(key, Key::Enter | Key::Tab | Key::ArrowUp | Key::ArrowDown)
+    };
+    if let Some(place) = events.iter().position(is_decisive) {
+        *held = events.split_off(place + 1);
+    }
 }
 
 fn start_frame(mut panels: ResMut<Panels>, clock: Res<Clock>) {
@@ -438,5 +456,32 @@ fn close_when_asked(world: &mut World, mut closing: Local<bool>) {
         } else {
             world.write_message(RequestRedraw);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use egui::{Event, Key};
+
+    fn press(key: Key) -> Event {
+        Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: egui::Modifiers::NONE }
+    }
+
+    #[test]
+    fn what_follows_a_decisive_key_waits_for_it() {
+        let text = |text: &str| Event::Text(text.into());
+        let mut held = Vec::new();
+        let mut events = vec![text("a"), press(Key::Tab), text("b"), press(Key::Enter), text("c")];
+        let mut passes = Vec::new();
+        loop {
+            hold_back(&mut events, &mut held);
+            passes.push(std::mem::take(&mut events));
+            if held.is_empty() {
+                break;
+            }
+        }
+        let expected = [vec![text("a"), press(Key::Tab)], vec![text("b"), press(Key::Enter)], vec![text("c")]];
+        assert_eq!(passes, expected);
     }
 }

@@ -52,7 +52,7 @@ fn a_slot_is_edited_and_a_message_typed_while_a_method_runs_away() {
     // Talk to the object.
     let console = [TRANSCRIPT[0][0] + 200, TRANSCRIPT[1][1] - 20];
     screen.click(console);
-    screen.say("describe point");
+    screen.say("desc\tpo\t");
     assert!(until(|| ended(&world, "describe", "completed")).is_some());
 
     // A method without an end fails its turn, and the window goes on.

@@ -93,8 +93,12 @@ pub fn outcome_text(envelope: &Envelope, outcome: &Outcome, objects: &dyn Object
             lines.extend(change_lines(changes, objects));
             let told = matches!(result, Value::Nil) && !lines.is_empty();
             let receiver = match (result, &envelope.target) {
-                (Value::Object(id), Target::Name(name)) => objects.named(name) == Some(*id) && !lines.is_empty(),
-                (Value::Object(id), Target::Id(target)) => id == target && !lines.is_empty(),
+                (Value::Object(id), Target::Name(name)) if objects.named(name) == Some(*id) => !lines.is_empty(),
+                (Value::Object(id), Target::Id(target)) if id == target => !lines.is_empty(),
+                // That it is new was said.
+                (Value::Object(id), _) => {
+                    changes.iter().any(|change| matches!(change, Change::Create(new) if new.id == *id))
+                }
                 _ => false,
             };
             if !told && !receiver {
