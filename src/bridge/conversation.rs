@@ -1,7 +1,7 @@
 //! A conversation by lines: each is sent, followed to its durable outcome, and answered in order.
 
 use crate::language::console::{ConsoleLine, LocalCommand, parse_line};
-use crate::object::{EventBody, Fault, FaultKind, LogEvent, Mirror, Outcome, StateUpdateEvent, Target, UICommand};
+use crate::object::{EventBody, Fault, FaultKind, LogEvent, Outcome, Replica, StateUpdateEvent, Target, UICommand};
 use crate::systems::{Busy, Port, Received};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -42,14 +42,14 @@ enum Stage {
 pub(super) struct Conversation {
     port: Port,
     /// What the world looks like to this port.
-    pub(super) mirror: Mirror,
+    pub(super) replica: Replica,
     entries: VecDeque<Entry>,
     closed: bool,
 }
 
 impl Conversation {
     pub(super) fn new(port: Port) -> Self {
-        Self { port, mirror: Mirror::default(), entries: VecDeque::new(), closed: false }
+        Self { port, replica: Replica::default(), entries: VecDeque::new(), closed: false }
     }
 
     /// The port, for waiting on it.
@@ -100,7 +100,7 @@ impl Conversation {
         match received {
             Received::Event(EventBody::Log(event)) => return Some(event),
             Received::Event(EventBody::State(event)) => {
-                self.mirror.take_in(&event);
+                self.replica.take_in(&event);
                 self.follow(event);
             }
             Received::Gap(missed) => {
@@ -117,7 +117,7 @@ impl Conversation {
                 );
             }
         }
-        if let Some(reason) = self.mirror.status.read_only.clone() {
+        if let Some(reason) = self.replica.status.read_only.clone() {
             self.give_up(&format!("the world is read-only: {reason}. This was not acknowledged"));
         }
         self.send_what_may_go();
@@ -137,7 +137,7 @@ impl Conversation {
                 }
             }
             StateUpdateEvent::TurnSettled { sequence, envelope, outcome } => {
-                let image = &self.mirror.image;
+                let image = &self.replica.image;
                 let accepted =
                     |entry: &&mut Entry| matches!(entry.stage, Stage::Accepted { sequence: of } if of == sequence);
                 if let Some(entry) = self.entries.iter_mut().find(accepted) {

@@ -128,7 +128,7 @@ impl Talk<'_> {
                 Answer::Message { told, .. } => told.text.clone(),
                 Answer::Refused(fault) => fault_text(fault),
                 Answer::Local(command) => {
-                    local_answer(command, &self.conversation.mirror.image, &self.conversation.mirror.problems)
+                    local_answer(command, &self.conversation.replica.image, &self.conversation.replica.problems)
                 }
             };
             if !quit {
@@ -139,7 +139,7 @@ impl Talk<'_> {
     }
 
     fn json(&self, answer: &Answer) -> Map<String, Json> {
-        let mirror = &self.conversation.mirror;
+        let replica = &self.conversation.replica;
         let local =
             |result: Json| Map::from_iter([("status".to_string(), json!("answered")), ("result".to_string(), result)]);
         match answer {
@@ -148,17 +148,17 @@ impl Talk<'_> {
                 Map::from_iter([("status".to_string(), json!("refused")), ("error".to_string(), json::fault(fault))])
             }
             Answer::Local(LocalCommand::Objects) => {
-                local(mirror.image.iter().map(|object| json::summary(object, &mirror.image)).collect())
+                local(replica.image.iter().map(|object| json::summary(object, &replica.image)).collect())
             }
             Answer::Local(LocalCommand::Problems) => {
                 let problem = |problem: &crate::object::Problem| {
                     let failed = Outcome::Failed(problem.fault.clone());
-                    Json::Object(json::outcome(problem.sequence, &problem.envelope, &failed, &mirror.image))
+                    Json::Object(json::outcome(problem.sequence, &problem.envelope, &failed, &replica.image))
                 };
-                local(mirror.problems.iter().map(problem).collect())
+                local(replica.problems.iter().map(problem).collect())
             }
             Answer::Local(LocalCommand::Quit) => local(Json::Null),
-            Answer::Local(help) => local(json!(local_answer(help, &mirror.image as &dyn Objects, &mirror.problems))),
+            Answer::Local(help) => local(json!(local_answer(help, &replica.image as &dyn Objects, &replica.problems))),
         }
     }
 }

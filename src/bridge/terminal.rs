@@ -3,7 +3,7 @@
 use super::conversation::{Answer, Conversation};
 use super::piped::Ended;
 use crate::language::console::{LocalCommand, fault_text, local_answer, selectors_of};
-use crate::object::{Mirror, Objects, Outcome};
+use crate::object::{Objects, Outcome, Replica};
 use crate::systems::Port;
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
@@ -16,7 +16,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 /// Completes the first word to a selector and the second to an object.
-struct Words(Mirror);
+struct Words(Replica);
 
 impl Completer for Words {
     type Candidate = String;
@@ -71,7 +71,7 @@ fn talk(port: Port, history: &PathBuf) -> rustyline::Result<Ended> {
                 break;
             }
         }
-        editor.set_helper(Some(Words(conversation.mirror.clone())));
+        editor.set_helper(Some(Words(conversation.replica.clone())));
         let line = match editor.readline("> ") {
             Ok(line) => line,
             Err(ReadlineError::Interrupted | ReadlineError::Eof) => break,
@@ -82,7 +82,7 @@ fn talk(port: Port, history: &PathBuf) -> rustyline::Result<Ended> {
         conversation.say(number, Ok(line));
         while conversation.waiting() > 0 {
             if let Some((_, answer)) = conversation.next_answer() {
-                let mirror = &conversation.mirror;
+                let replica = &conversation.replica;
                 match answer {
                     Answer::Message { told, outcome, .. } => {
                         failed |= matches!(*outcome, Outcome::Failed(_));
@@ -97,7 +97,7 @@ fn talk(port: Port, history: &PathBuf) -> rustyline::Result<Ended> {
                         return Ok(if failed { Ended::WithFailures } else { Ended::Well });
                     }
                     Answer::Local(command) => {
-                        writeln!(out, "{}", local_answer(&command, &mirror.image, &mirror.problems))?;
+                        writeln!(out, "{}", local_answer(&command, &replica.image, &replica.problems))?;
                     }
                 }
                 continue;

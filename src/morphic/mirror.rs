@@ -1,20 +1,19 @@
 //! The mirror: what a window knows of the world, learned from events alone.
 //!
-//! It is written by whoever receives a port's events, and read by cards and panels. It never sees a
-//! component: what is not told by an event is not in it.
+//! A [`Replica`] with what a screen needs beside it. It is written by whoever receives a port's events, and read by
+//! cards and panels. It never sees a component: what is not told by an event is not in it.
 
 use super::transcript::{Progress, Transcript};
 use crate::object::{
-    Change, EventBody, Image, LogEvent, LogLevel, ObjectId, Objects, Outcome, Problem, StateUpdateEvent, Status, Value,
+    Change, EventBody, Image, LogEvent, LogLevel, ObjectId, Objects, Outcome, Problem, Replica, StateUpdateEvent,
+    Status, Value,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A picture of the world.
+/// The replica of a window.
 #[derive(Clone, Debug, Default)]
 pub struct Mirror {
-    image: Image,
-    problems: Vec<Problem>,
-    status: Status,
+    replica: Replica,
     /// What was asked and answered.
     pub transcript: Transcript,
     children: BTreeMap<ObjectId, BTreeSet<ObjectId>>,
@@ -36,17 +35,17 @@ pub struct Answer {
 impl Mirror {
     /// The objects.
     pub fn image(&self) -> &Image {
-        &self.image
+        &self.replica.image
     }
 
     /// Failed messages that wait, newest last.
     pub fn problems(&self) -> &[Problem] {
-        &self.problems
+        &self.replica.problems
     }
 
     /// The figures of the status bar.
     pub fn status(&self) -> &Status {
-        &self.status
+        &self.replica.status
     }
 
     /// How often the full state was told; 0 means that nothing is known yet.
@@ -71,7 +70,7 @@ impl Mirror {
 
     /// Whether an object of the first image is still called as it was made.
     pub fn is_built_in(&self, id: ObjectId) -> bool {
-        let name = self.image.object(id).and_then(|object| object.name);
+        let name = self.replica.image.object(id).and_then(|object| object.name);
         name.is_some_and(|name| ObjectId::genesis(name) == id)
     }
 
@@ -117,31 +116,16 @@ impl Mirror {
     }
 
     fn learn_state(&mut self, event: StateUpdateEvent) {
+        let before = self.parents_before(&event);
+        self.replica.take_in(&event);
+        self.follow_parents(before);
         match event {
-            StateUpdateEvent::FullState { objects, problems, status } => {
-                self.touched.extend(self.image.ids());
-                self.image = Image::default();
-                self.children.clear();
-                for object in objects.iter() {
-                    self.touched.insert(object.id);
-                    self.adopt(object.id, &object.parents);
-                    self.image.insert(object.clone());
-                }
-                self.problems = problems.to_vec();
+            StateUpdateEvent::FullState { status, .. } => {
                 self.transcript.durable_up_to(status.durable);
-                self.status = status;
                 self.told_whole += 1;
             }
             StateUpdateEvent::TurnSettled { sequence, envelope, outcome } => {
-                match &*outcome {
-                    Outcome::Completed { changes, .. } => changes.iter().for_each(|change| self.apply(change)),
-                    Outcome::Failed(fault) => {
-                        let problem = Problem { sequence, envelope: envelope.clone(), fault: fault.clone() };
-                        self.problems.retain(|problem| problem.sequence != sequence);
-                        self.problems.push(problem);
-                    }
-                }
-                self.transcript.settled(sequence, &envelope, &outcome, &self.image);
+                self.transcript.settled(sequence, &envelope, &outcome, &self.replica.image);
                 let ticket = self.awaited.iter().find(|(_, of)| **of == sequence).map(|(ticket, _)| *ticket);
                 if let Some(ticket) = ticket {
                     self.awaited.remove(&ticket);
@@ -165,33 +149,48 @@ impl Mirror {
                     *awaited = sequence;
                 }
             }
-            StateUpdateEvent::ProblemSolved { sequence } => {
-                self.problems.retain(|problem| problem.sequence != sequence);
-            }
-            StateUpdateEvent::Status(status) => self.status = status,
+            StateUpdateEvent::ProblemSolved { .. } | StateUpdateEvent::Status(_) => {}
         }
     }
 
-    fn apply(&mut self, change: &Change) {
-        let id = change.id();
-        self.touched.insert(id);
-        let before = self.image.object(id).map(|object| object.parents.to_vec()).unwrap_or_default();
-        self.image.apply(change);
-        let after = self.image.object(id).map(|object| object.parents.to_vec()).unwrap_or_default();
-        if before != after {
-            for parent in before {
-                if let Some(children) = self.children.get_mut(&parent) {
-                    children.remove(&id);
+    /// The objects that the event is about, with their parents until now.
+    fn parents_before(&self, event: &StateUpdateEvent) -> BTreeMap<ObjectId, Vec<ObjectId>> {
+        let mut ids: BTreeSet<ObjectId> = BTreeSet::new();
+        match event {
+            StateUpdateEvent::FullState { objects, .. } => {
+                ids.extend(self.replica.image.ids());
+                ids.extend(objects.iter().map(|object| object.id));
+            }
+            StateUpdateEvent::TurnSettled { outcome, .. } => {
+                if let Outcome::Completed { changes, .. } = &**outcome {
+                    ids.extend(changes.iter().map(Change::id));
                 }
             }
-            self.adopt(id, &after);
+            _ => {}
+        }
+        ids.into_iter().map(|id| (id, self.parents(id))).collect()
+    }
+
+    /// Touches these objects, and follows those that have other parents now.
+    fn follow_parents(&mut self, before: BTreeMap<ObjectId, Vec<ObjectId>>) {
+        for (id, before) in before {
+            self.touched.insert(id);
+            let after = self.parents(id);
+            if before != after {
+                for parent in before {
+                    if let Some(children) = self.children.get_mut(&parent) {
+                        children.remove(&id);
+                    }
+                }
+                for parent in after {
+                    self.children.entry(parent).or_default().insert(id);
+                }
+            }
         }
     }
 
-    fn adopt(&mut self, id: ObjectId, parents: &[ObjectId]) {
-        for parent in parents {
-            self.children.entry(*parent).or_default().insert(id);
-        }
+    fn parents(&self, id: ObjectId) -> Vec<ObjectId> {
+        self.replica.image.object(id).map(|object| object.parents.to_vec()).unwrap_or_default()
     }
 }
 

@@ -11,10 +11,10 @@ mod image;
 mod lookup;
 mod message;
 mod method;
-mod mirror;
 mod name;
 mod nearest;
 mod outcome;
+mod replica;
 mod slot;
 mod value;
 
@@ -26,10 +26,10 @@ pub use image::Image;
 pub use lookup::{Found, ancestors, children, inherited, lookup, lookup_in_parents, lookup_through};
 pub use message::{Argument, Envelope, Literal, Target, UICommand};
 pub use method::{MethodVersion, Origin};
-pub use mirror::Mirror;
 pub use name::{Name, NameError};
 pub use nearest::nearest;
 pub use outcome::{Fault, FaultKind, Outcome};
+pub use replica::Replica;
 pub use slot::{Slot, SlotContent, Slots};
 pub use value::{MAX_DEPTH, MapKey, Value, number_text, quoted};
 

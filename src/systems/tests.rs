@@ -3,7 +3,7 @@
 use super::*;
 use crate::language::console::{ConsoleLine, parse_line};
 use crate::language::genesis_objects;
-use crate::object::{EventBody, Mirror, Objects, Outcome, StateUpdateEvent, UICommand, Value};
+use crate::object::{EventBody, Objects, Outcome, Replica, StateUpdateEvent, UICommand, Value};
 use crate::persistence::{NewWorld, Reader, open, world_hash};
 use bevy::app::ScheduleRunnerPlugin;
 use bevy::ecs::schedule::{LogLevel, ScheduleBuildSettings, Schedules};
@@ -16,7 +16,7 @@ struct Bench {
     app: App,
     switchboard: Switchboard,
     port: Port,
-    mirror: Mirror,
+    replica: Replica,
     woken: mpsc::Receiver<()>,
 }
 
@@ -32,7 +32,7 @@ impl Bench {
         let waker = Waker::new(move || _ = wake.send(()));
         let switchboard = install_world(&mut app, awakened, alembic, clock, waker).unwrap();
         let port = switchboard.connect("test").unwrap();
-        Self { app, switchboard, port, mirror: Mirror::default(), woken }
+        Self { app, switchboard, port, replica: Replica::default(), woken }
     }
 
     fn command(line: &str) -> UICommand {
@@ -50,7 +50,7 @@ impl Bench {
             self.app.update();
             while let Some(received) = self.port.try_receive() {
                 let Received::Event(EventBody::State(event)) = received else { continue };
-                self.mirror.take_in(&event);
+                self.replica.take_in(&event);
                 match event {
                     StateUpdateEvent::CommandAccepted { ticket, sequence } if ticket == sent => number = sequence,
                     StateUpdateEvent::CommandRefused { ticket, fault } if ticket == sent => return Err(fault.message),
@@ -71,7 +71,7 @@ impl Bench {
     }
 
     fn hash(&self) -> String {
-        world_hash(self.mirror.image.iter().map(crate::object::Object::as_ref))
+        world_hash(self.replica.image.iter().map(crate::object::Object::as_ref))
     }
 }
 
@@ -110,7 +110,7 @@ fn what_was_answered_is_there_after_an_end_without_a_close() {
     let mut world = Bench::open(&path);
     assert_eq!(world.ask("get point w"), Ok(Value::Number(186.0)));
     assert_eq!(world.hash(), hash);
-    assert_eq!(world.mirror.problems.len(), 1);
+    assert_eq!(world.replica.problems.len(), 1);
     close_world(&mut world.app);
     drop(world);
     let report = Reader::open(&path).unwrap().verify().unwrap();
@@ -123,10 +123,10 @@ fn a_subscriber_that_loses_an_event_says_so_and_is_told_everything_again() {
     let mut world = Bench::open(&dir.path().join("w"));
     let mut slow = world.switchboard.connect("slow").unwrap();
     world.ask("create_point point").unwrap();
-    let mut picture = Mirror::default();
+    let mut picture = Replica::default();
     slow.lose_next_event();
     let mut gaps = 0;
-    let mut take = |slow: &mut Port, picture: &mut Mirror| {
+    let mut take = |slow: &mut Port, picture: &mut Replica| {
         while let Some(received) = slow.try_receive() {
             match received {
                 Received::Event(EventBody::State(event)) => picture.take_in(&event),
@@ -139,8 +139,8 @@ fn a_subscriber_that_loses_an_event_says_so_and_is_told_everything_again() {
     world.ask("set point x=9").unwrap();
     take(&mut slow, &mut picture);
     assert_eq!(gaps, 1);
-    assert_eq!(picture.image, world.mirror.image);
-    assert_eq!(picture.problems, world.mirror.problems);
+    assert_eq!(picture.image, world.replica.image);
+    assert_eq!(picture.problems, world.replica.problems);
 }
 
 #[test]
@@ -149,19 +149,19 @@ fn a_failed_message_is_tried_again_or_dismissed() {
     let mut world = Bench::open(&dir.path().join("w"));
     world.ask("create_point point").unwrap();
     world.ask("shout point").unwrap_err();
-    let number = world.mirror.problems[0].sequence;
+    let number = world.replica.problems[0].sequence;
     assert!(world.ask(&format!("retry {}", number + 1)).unwrap_err().contains("no failed message"));
     world.ask("add_method point selector=shout source=\"function(self) return 'ah' end\"").unwrap();
     assert_eq!(world.ask(&format!("retry {number}")), Ok(Value::Text("ah".into())));
-    assert!(world.mirror.problems.is_empty());
+    assert!(world.replica.problems.is_empty());
     world.ask("nope point").unwrap_err();
-    let number = world.mirror.problems[0].sequence;
+    let number = world.replica.problems[0].sequence;
     world.ask(&format!("dismiss {number}")).unwrap();
-    assert!(world.mirror.problems.is_empty());
+    assert!(world.replica.problems.is_empty());
 }
 
 #[test]
-fn the_components_are_what_the_mirror_shows() {
+fn the_components_are_what_the_replica_shows() {
     let dir = tempfile::tempdir().unwrap();
     let mut world = Bench::open(&dir.path().join("w"));
     for line in ["create_a a x=1", "copy a as=b", "set b x=2", "rename b to=c", "clone c", "delete a", "set c y=[1]"] {
@@ -169,7 +169,7 @@ fn the_components_are_what_the_mirror_shows() {
     }
     let seen = world.app.world_mut().run_system_cached(hash_of_components).unwrap();
     assert_eq!(seen, world.hash());
-    assert_eq!(world.mirror.image.names().len(), 3);
+    assert_eq!(world.replica.image.names().len(), 3);
 }
 
 fn hash_of_components(

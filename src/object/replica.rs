@@ -4,7 +4,7 @@ use super::{Image, Outcome, Problem, StateUpdateEvent, Status};
 
 /// What a console or a panel knows of the world.
 #[derive(Clone, Debug, Default)]
-pub struct Mirror {
+pub struct Replica {
     /// Every object.
     pub image: Image,
     /// Failed messages that wait, oldest first.
@@ -13,7 +13,7 @@ pub struct Mirror {
     pub status: Status,
 }
 
-impl Mirror {
+impl Replica {
     /// Takes in one event; those that say nothing about the state are passed over.
     pub fn take_in(&mut self, event: &StateUpdateEvent) {
         match event {
@@ -26,6 +26,7 @@ impl Mirror {
                 Outcome::Completed { changes, .. } => changes.iter().for_each(|change| self.image.apply(change)),
                 Outcome::Failed(fault) => {
                     let (envelope, fault) = (envelope.clone(), fault.clone());
+                    self.problems.retain(|problem| problem.sequence != *sequence);
                     self.problems.push(Problem { sequence: *sequence, envelope, fault });
                 }
             },
