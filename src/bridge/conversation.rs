@@ -11,6 +11,9 @@ use std::sync::Arc;
 pub(super) enum Answer {
     /// It became a message, which completed or failed; durable.
     Message { outcome: Arc<Outcome>, told: Told },
+    /// It became a message, and the world closed or turned read-only before its outcome was durable: what became of
+    /// it is known at the next awakening.
+    InDoubt { sequence: u64, why: String },
     /// It could not become a message.
     Refused(Fault),
     /// It asks for what the console knows.
@@ -112,13 +115,11 @@ impl Conversation {
             }
             Received::Closed => {
                 self.closed = true;
-                self.give_up(
-                    "the world closed before this was durable; after the next start `log` shows what became of it",
-                );
+                self.give_up("the world closed");
             }
         }
         if let Some(reason) = self.replica.status.read_only.clone() {
-            self.give_up(&format!("the world is read-only: {reason}. This was not acknowledged"));
+            self.give_up(&format!("the world is read-only: {reason}"));
         }
         self.send_what_may_go();
         None
@@ -173,9 +174,18 @@ impl Conversation {
 
     fn give_up(&mut self, why: &str) {
         for entry in &mut self.entries {
-            if !matches!(entry.stage, Stage::Ended(_)) {
-                entry.stage = Stage::Ended(Answer::Refused(Fault::new(FaultKind::Refused, why)));
-            }
+            let answer = match entry.stage {
+                Stage::Ended(_) => continue,
+                Stage::Unsent(_) | Stage::Sent { .. } => Answer::Refused(Fault::new(FaultKind::Refused, why)),
+                Stage::Accepted { sequence } | Stage::Settled { sequence, .. } => {
+                    let told = format!(
+                        "{why}. Message {sequence} was not acknowledged; after the next start \
+                         `log --from {sequence}` shows whether it was done"
+                    );
+                    Answer::InDoubt { sequence, why: told }
+                }
+            };
+            entry.stage = Stage::Ended(answer);
         }
     }
 

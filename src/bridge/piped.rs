@@ -115,7 +115,7 @@ impl Talk<'_> {
     fn answer(&mut self, line: u64, answer: &Answer) -> io::Result<bool> {
         self.failed |= match answer {
             Answer::Message { outcome, .. } => matches!(**outcome, Outcome::Failed(_)),
-            Answer::Refused(_) => true,
+            Answer::InDoubt { .. } | Answer::Refused(_) => true,
             Answer::Local(_) => false,
         };
         let quit = matches!(answer, Answer::Local(LocalCommand::Quit));
@@ -126,6 +126,7 @@ impl Talk<'_> {
         } else {
             let text = match answer {
                 Answer::Message { told, .. } => told.text.clone(),
+                Answer::InDoubt { why, .. } => why.clone(),
                 Answer::Refused(fault) => fault_text(fault),
                 Answer::Local(command) => {
                     local_answer(command, &self.conversation.replica.image, &self.conversation.replica.problems)
@@ -144,6 +145,11 @@ impl Talk<'_> {
             |result: Json| Map::from_iter([("status".to_string(), json!("answered")), ("result".to_string(), result)]);
         match answer {
             Answer::Message { told, .. } => told.json.clone(),
+            Answer::InDoubt { sequence, why } => Map::from_iter([
+                ("seq".to_string(), json!(sequence)),
+                ("status".to_string(), json!("failed")),
+                ("error".to_string(), json!({"kind": "in_doubt", "message": why, "suggestions": [], "trace": []})),
+            ]),
             Answer::Refused(fault) => {
                 Map::from_iter([("status".to_string(), json!("refused")), ("error".to_string(), json::fault(fault))])
             }

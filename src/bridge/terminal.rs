@@ -88,6 +88,10 @@ fn talk(port: Port, history: &PathBuf) -> rustyline::Result<Ended> {
                         failed |= matches!(*outcome, Outcome::Failed(_));
                         writeln!(out, "{}", told.text)?;
                     }
+                    Answer::InDoubt { why, .. } => {
+                        failed = true;
+                        writeln!(out, "{why}")?;
+                    }
                     Answer::Refused(fault) => {
                         failed = true;
                         writeln!(out, "{}", fault_text(&fault))?;

@@ -188,7 +188,8 @@ fn in_words(error: &heed::Error) -> String {
         heed::Error::Io(error) if error.kind() == io::ErrorKind::StorageFull => {
             "the disk is full; make room and start again".to_string()
         }
-        other => format!("the disk reported an error ({other}); look at the disk, then start again"),
+        // LMDB reports a write that was cut short as EIO: mostly the disk is full.
+        other => format!("the disk reported an error ({other}); it may be full: look at it, then start again"),
     }
 }
 
