@@ -85,8 +85,8 @@ impl Stage {
 
     /// The card on top at a world point. Rotation is not looked at.
     pub fn card_at(&self, point: [f32; 2]) -> Option<ObjectId> {
-        let mut found = self.cards.iter().filter(|(_, card)| Bounds::new(card.place, card.face.size).contains(point));
-        found.next_back().map(|(id, _)| *id)
+        let found = self.cards.iter().filter(|(_, card)| Bounds::new(card.place, card.face.size).contains(point));
+        found.max_by_key(|(id, card)| (card.emphasis == Emphasis::Selected, **id)).map(|(id, _)| *id)
     }
 
     /// Bounds of all cards.
@@ -177,8 +177,11 @@ impl Stage {
         if let Some((_, by)) = carried.filter(|(carried, _)| *carried == id) {
             place = [place[0] + by[0], place[1] + by[1]];
         }
-        let layer = self.cards.range(..id).count().min(LAYERS) as f32 * LAYER;
-        let center = Vec3::new(place[0] + face.size[0] / 2.0, -(place[1] + face.size[1] / 2.0), layer);
+        let layer = match emphasis {
+            Emphasis::Selected => LAYERS + 1,
+            _ => self.cards.range(..id).count().min(LAYERS),
+        };
+        let center = Vec3::new(place[0] + face.size[0] / 2.0, -(place[1] + face.size[1] / 2.0), layer as f32 * LAYER);
         let transform =
             Transform::from_translation(center).with_rotation(Quat::from_rotation_z(-face.rotation.to_radians()));
         if let Some(card) = self.cards.get_mut(&id) {
