@@ -11,9 +11,9 @@ use std::sync::Arc;
 pub(super) enum Answer {
     /// It became a message, which completed or failed; durable.
     Message { outcome: Arc<Outcome>, told: Told },
-    /// It became a message, and the world closed or turned read-only before its outcome was durable: what became of
-    /// it is known at the next awakening.
-    InDoubt { sequence: u64, why: String },
+    /// It became a message, or may have, and what became of it was not learned here: the world closed or turned
+    /// read-only first, or the events that told it were lost. The log knows.
+    InDoubt { sequence: Option<u64>, why: String },
     /// It could not become a message.
     Refused(Fault),
     /// It asks for what the console knows.
@@ -47,12 +47,16 @@ pub(super) struct Conversation {
     /// What the world looks like to this port.
     pub(super) replica: Replica,
     entries: VecDeque<Entry>,
+    last_ticket: u64,
+    /// After a gap, until the full state comes: events about tickets up to this one may be lost.
+    lost_up_to: Option<u64>,
     closed: bool,
 }
 
 impl Conversation {
     pub(super) fn new(port: Port) -> Self {
-        Self { port, replica: Replica::default(), entries: VecDeque::new(), closed: false }
+        let entries = VecDeque::new();
+        Self { port, replica: Replica::default(), entries, last_ticket: 0, lost_up_to: None, closed: false }
     }
 
     /// The port, for waiting on it.
@@ -92,7 +96,10 @@ impl Conversation {
                 return;
             }
             match self.port.send(command.clone()) {
-                Ok(ticket) => self.entries[index].stage = Stage::Sent { ticket },
+                Ok(ticket) => {
+                    self.entries[index].stage = Stage::Sent { ticket };
+                    self.last_ticket = ticket;
+                }
                 Err(Busy) => return, // sent with the next event
             }
         }
@@ -107,6 +114,7 @@ impl Conversation {
                 self.follow(event);
             }
             Received::Gap(missed) => {
+                self.lost_up_to = Some(self.last_ticket);
                 return Some(LogEvent {
                     level: crate::object::LogLevel::Warning,
                     message: format!("{missed} events were lost here; the full state is asked for"),
@@ -149,22 +157,40 @@ impl Conversation {
                     entry.stage = Stage::Settled { sequence, outcome, told };
                 }
             }
-            StateUpdateEvent::TurnsDurable { sequences } => {
+            StateUpdateEvent::TurnsDurable { sequences } => self.end_durable(|sequence| sequences.contains(&sequence)),
+            StateUpdateEvent::FullState { status, .. } => {
+                // The world read these tickets before it was asked for the full state.
+                let lost = self.lost_up_to.take().unwrap_or_default();
                 for entry in &mut self.entries {
-                    let durable =
-                        matches!(&entry.stage, Stage::Settled { sequence, .. } if sequences.contains(sequence));
-                    if !durable {
-                        continue;
-                    }
-                    let placeholder = Stage::Sent { ticket: 0 };
-                    if let Stage::Settled { outcome, told, .. } = std::mem::replace(&mut entry.stage, placeholder) {
-                        entry.stage = Stage::Ended(Answer::Message { outcome, told });
+                    if matches!(entry.stage, Stage::Sent { ticket } if ticket <= lost) {
+                        let why = "the events that told what became of this were lost here; `log` shows it".into();
+                        entry.stage = Stage::Ended(Answer::InDoubt { sequence: None, why });
                     }
                 }
+                self.end_durable(|sequence| sequence <= status.durable);
             }
-            StateUpdateEvent::FullState { .. }
-            | StateUpdateEvent::ProblemSolved { .. }
-            | StateUpdateEvent::Status(_) => {}
+            StateUpdateEvent::Status(status) => self.end_durable(|sequence| sequence <= status.durable),
+            StateUpdateEvent::ProblemSolved { .. } => {}
+        }
+    }
+
+    /// Ends the entries whose messages these are. One that never learned its outcome had the event lost.
+    fn end_durable(&mut self, is_durable: impl Fn(u64) -> bool) {
+        for entry in &mut self.entries {
+            let sequence = match &entry.stage {
+                Stage::Accepted { sequence } | Stage::Settled { sequence, .. } => *sequence,
+                Stage::Unsent(_) | Stage::Sent { .. } | Stage::Ended(_) => continue,
+            };
+            if !is_durable(sequence) {
+                continue;
+            }
+            let why = format!(
+                "the event that told what became of message {sequence} was lost here; `log --from {sequence}` shows it"
+            );
+            let lost = Stage::Ended(Answer::InDoubt { sequence: Some(sequence), why });
+            if let Stage::Settled { outcome, told, .. } = std::mem::replace(&mut entry.stage, lost) {
+                entry.stage = Stage::Ended(Answer::Message { outcome, told });
+            }
         }
     }
 
@@ -182,7 +208,7 @@ impl Conversation {
                         "{why}. Message {sequence} was not acknowledged; after the next start \
                          `log --from {sequence}` shows whether it was done"
                     );
-                    Answer::InDoubt { sequence, why: told }
+                    Answer::InDoubt { sequence: Some(sequence), why: told }
                 }
             };
             entry.stage = Stage::Ended(answer);
@@ -211,4 +237,69 @@ impl Conversation {
 fn is_about_problems(command: &UICommand) -> bool {
     matches!(&command.target, Target::Name(name) if name == "workspace")
         && matches!(command.selector.as_str(), "retry" | "dismiss")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::{Status, Value};
+    use crate::systems::Switchboard;
+
+    fn conversation(lines: &[&str]) -> Conversation {
+        let mut conversation = Conversation::new(Switchboard::to_nowhere().connect("test").unwrap());
+        for (number, line) in (1..).zip(lines) {
+            conversation.say(number, Ok(line.to_string()));
+        }
+        conversation
+    }
+
+    fn hear(conversation: &mut Conversation, event: StateUpdateEvent) {
+        conversation.take_in(Received::Event(EventBody::State(event)));
+    }
+
+    fn full_state(durable: u64) -> StateUpdateEvent {
+        let status = Status { durable, ..Status::default() };
+        StateUpdateEvent::FullState { objects: Arc::default(), problems: Arc::default(), status }
+    }
+
+    fn settled(sequence: u64) -> StateUpdateEvent {
+        let outcome = Outcome::Completed { result: Value::Nil, changes: Vec::new(), logs: Vec::new() };
+        let envelope = crate::object::Envelope {
+            message_id: uuid::Uuid::nil(),
+            correlation_id: None,
+            sender_id: "test".into(),
+            target: Target::Name("point".into()),
+            selector: crate::object::Name::new("set").unwrap(),
+            args: Vec::new(),
+            issued_at: 0,
+            retries: None,
+        };
+        StateUpdateEvent::TurnSettled { sequence, envelope: Arc::new(envelope), outcome: Arc::new(outcome) }
+    }
+
+    #[test]
+    fn a_line_whose_events_were_lost_is_answered_as_in_doubt() {
+        let mut conversation = conversation(&["set point x=1", "set point x=2", "set point x=3"]);
+        hear(&mut conversation, StateUpdateEvent::CommandAccepted { ticket: 1, sequence: 7 });
+        hear(&mut conversation, StateUpdateEvent::CommandAccepted { ticket: 2, sequence: 8 });
+        hear(&mut conversation, settled(8));
+        assert!(conversation.next_answer().is_none(), "nothing is durable yet");
+        conversation.take_in(Received::Gap(3));
+        conversation.say(4, Ok("set point x=4".into()));
+        hear(&mut conversation, full_state(8));
+        assert!(matches!(conversation.next_answer(), Some((1, Answer::InDoubt { sequence: Some(7), .. }))));
+        assert!(matches!(conversation.next_answer(), Some((2, Answer::Message { .. }))), "it settled, and is durable");
+        assert!(matches!(conversation.next_answer(), Some((3, Answer::InDoubt { sequence: None, .. }))));
+        assert!(conversation.next_answer().is_none(), "the fourth was said after the gap");
+    }
+
+    #[test]
+    fn a_read_only_world_refuses_what_has_no_number_and_doubts_what_has_one() {
+        let mut conversation = conversation(&["set point x=1", "set point x=2"]);
+        hear(&mut conversation, StateUpdateEvent::CommandAccepted { ticket: 1, sequence: 7 });
+        let status = Status { read_only: Some("the disk is full".into()), ..Status::default() };
+        hear(&mut conversation, StateUpdateEvent::Status(status));
+        assert!(matches!(conversation.next_answer(), Some((1, Answer::InDoubt { sequence: Some(7), .. }))));
+        assert!(matches!(conversation.next_answer(), Some((2, Answer::Refused(_)))));
+    }
 }

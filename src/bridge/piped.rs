@@ -145,11 +145,13 @@ impl Talk<'_> {
             |result: Json| Map::from_iter([("status".to_string(), json!("answered")), ("result".to_string(), result)]);
         match answer {
             Answer::Message { told, .. } => told.json.clone(),
-            Answer::InDoubt { sequence, why } => Map::from_iter([
-                ("seq".to_string(), json!(sequence)),
-                ("status".to_string(), json!("failed")),
-                ("error".to_string(), json!({"kind": "in_doubt", "message": why, "suggestions": [], "trace": []})),
-            ]),
+            Answer::InDoubt { sequence, why } => {
+                let mut out = Map::new();
+                out.extend(sequence.map(|sequence| ("seq".to_string(), json!(sequence))));
+                let error = json!({"kind": "in_doubt", "message": why, "suggestions": [], "trace": []});
+                out.extend([("status".to_string(), json!("failed")), ("error".to_string(), error)]);
+                out
+            }
             Answer::Refused(fault) => {
                 Map::from_iter([("status".to_string(), json!("refused")), ("error".to_string(), json::fault(fault))])
             }

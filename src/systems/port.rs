@@ -60,6 +60,14 @@ impl Switchboard {
         (Self { submissions, ports: Arc::default(), waker }, received)
     }
 
+    /// A switchboard behind which nothing runs.
+    #[cfg(test)]
+    pub(crate) fn to_nowhere() -> Self {
+        let (switchboard, submissions) = Self::new(Waker::new(|| {}));
+        std::mem::forget(submissions);
+        switchboard
+    }
+
     /// Opens a port in the name of `sender_id`. The first event is the full state.
     pub fn connect(&self, sender_id: &str) -> Result<Port, Busy> {
         let id = self.ports.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
