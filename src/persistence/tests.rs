@@ -378,7 +378,9 @@ fn a_cut_file_is_found_and_kills_nobody() {
     let dir = parent.path().join("w");
     wake(&dir).1.close();
     let whole = std::fs::read(dir.join("data.mdb")).unwrap();
-    for pages in 0..whole.len() / 4096 {
+    // A file may be longer than what is used of it.
+    let used = 1 + whole.chunks(4096).rposition(|page| page.iter().any(|byte| *byte != 0)).unwrap();
+    for pages in 0..used {
         std::fs::write(dir.join("data.mdb"), &whole[..pages * 4096]).unwrap();
         let read = Reader::open(&dir).and_then(|reader| reader.verify());
         assert!(read.is_err_and(|error| error.is_damage()), "{pages} pages");
