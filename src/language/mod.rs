@@ -18,7 +18,7 @@ mod values;
 mod vm;
 
 pub use native::{NATIVES, NativeSpec, is_reserved, native_spec, selectors_of};
-pub use object_file::{ObjectFileError, genesis_objects, read_object_file};
+pub use object_file::{ObjectFileError, genesis_objects, is_built_in, read_object_file};
 pub use syntax::{GLOBALS, MAX_SOURCE_BYTES, MethodSyntax, SyntaxFault, parse_method};
 pub use turn::{Authored, NoServices, Passed, Services, TurnRequest};
 pub use vm::{Limits, Vm, VmError};

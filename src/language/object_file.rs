@@ -8,7 +8,8 @@ use full_moon::LuaVersion;
 use full_moon::ast::{self, Expression, Field};
 use full_moon::node::Node;
 use full_moon::tokenizer::{TokenReference, TokenType};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::LazyLock;
 use thiserror::Error;
 
 /// The format that this program writes and the newest that it reads.
@@ -35,6 +36,15 @@ pub struct ObjectFileError {
 /// The objects of the first image. Ids are the same in every world.
 pub fn genesis_objects() -> Result<Vec<Object>, ObjectFileError> {
     GENESIS.iter().map(|(file, text)| read_object_file(file, text)).collect()
+}
+
+/// Whether every world has the object from its beginning.
+pub fn is_built_in(id: ObjectId) -> bool {
+    static IDS: LazyLock<HashSet<ObjectId>> = LazyLock::new(|| {
+        let names = GENESIS.iter().filter_map(|(file, _)| file.strip_suffix(".luau"));
+        names.map(ObjectId::genesis).collect()
+    });
+    IDS.contains(&id)
 }
 
 /// A literal with the line where it begins.
@@ -280,6 +290,12 @@ fn take(fields: &mut Vec<(String, Part)>, name: &str) -> Option<Part> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_objects_of_the_first_image_are_built_in() {
+        assert!(genesis_objects().unwrap().iter().all(|object| is_built_in(object.id)));
+        assert!(!is_built_in(ObjectId::genesis("point")));
+    }
 
     #[test]
     fn the_first_image_reads() {

@@ -4,6 +4,7 @@ use super::Mirror;
 use super::measure::{Face, clipped, width_of};
 use super::seating::number;
 use super::tokens::{self, Rgb};
+use crate::language::is_built_in;
 use crate::object::{ObjectId, ObjectRef, Objects, Slot, SlotContent, Value, lookup};
 
 /// Height of the title, in world units.
@@ -63,7 +64,7 @@ pub struct CardFace {
 /// The card of an object; `None` where it has none: it is built in, invisible, or gone.
 pub fn card_face(mirror: &Mirror, id: ObjectId) -> Option<CardFace> {
     let object = mirror.image().object(id)?;
-    if mirror.is_built_in(id) || value(mirror, id, "visible") == Some(&Value::Boolean(false)) {
+    if is_built_in(id) || value(mirror, id, "visible") == Some(&Value::Boolean(false)) {
         return None;
     }
     let fault = mirror.problems().iter().rev().find(|problem| match &problem.envelope.target {

@@ -68,12 +68,6 @@ impl Mirror {
         found
     }
 
-    /// Whether an object of the first image is still called as it was made.
-    pub fn is_built_in(&self, id: ObjectId) -> bool {
-        let name = self.replica.image.object(id).and_then(|object| object.name);
-        name.is_some_and(|name| ObjectId::genesis(name) == id)
-    }
-
     /// Takes the ids of the objects that were made, changed or deleted since the last call.
     pub fn take_touched(&mut self) -> BTreeSet<ObjectId> {
         std::mem::take(&mut self.touched)
@@ -270,7 +264,6 @@ pub(crate) mod tests {
         assert_eq!(x, Some(Value::Number(5.0)));
         mirror.learn(settled(3, completed(vec![Change::Delete(Box::new(child))])));
         assert_eq!(mirror.heirs(point.id), BTreeSet::from([point.id]));
-        assert!(mirror.is_built_in(ObjectId::proto()) && !mirror.is_built_in(point.id));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Where cards stand: x and y of the slots, and the places beside a prototype for clones that have none.
 
 use super::Mirror;
+use crate::language::is_built_in;
 use crate::object::{ObjectId, Objects, Value, lookup};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,7 +53,7 @@ impl Seating {
         let guests = self.guests.get(host).into_iter().flatten();
         let above: f32 = guests.take_while(|guest| **guest != id).map(|guest| size_of(*guest)[1] + GAP).sum();
         // Beside a prototype that shows no card there is room from its very place on.
-        let right = if mirror.is_built_in(*host) { 0.0 } else { size_of(*host)[0] + GAP };
+        let right = if is_built_in(*host) { 0.0 } else { size_of(*host)[0] + GAP };
         [place[0] + right, place[1] + above]
     }
 }
@@ -66,7 +67,7 @@ fn host(mirror: &Mirror, id: ObjectId) -> Option<ObjectId> {
     let holders = ["x", "y"].map(|slot| lookup(mirror.image(), id, slot).map(|found| found.holder));
     let others = || holders.into_iter().flatten().filter(|holder| *holder != id);
     // Beside a card, where one of the two has one.
-    others().find(|holder| !mirror.is_built_in(*holder)).or_else(|| others().next())
+    others().find(|holder| !is_built_in(*holder)).or_else(|| others().next())
 }
 
 fn slots_place(mirror: &Mirror, id: ObjectId) -> [f32; 2] {

@@ -2,14 +2,25 @@
 
 use super::Command;
 use super::style::{SMALL, color};
+use crate::language::is_built_in;
 use crate::morphic::{Mirror, tokens, tokens::Rgb};
 use crate::object::{ObjectId, Objects, Value, lookup};
 use egui::{RichText, Ui};
 use std::collections::HashSet;
 
-/// The list; a click chooses.
-pub fn objects_ui(ui: &mut Ui, mirror: &Mirror, selected: Option<ObjectId>, commands: &mut Vec<Command>) {
-    let all = mirror.image().ids();
+/// The list; a click chooses. What every world has from its beginning is listed where `built_in` says so.
+pub fn objects_ui(
+    ui: &mut Ui,
+    mirror: &Mirror,
+    selected: Option<ObjectId>,
+    built_in: &mut bool,
+    commands: &mut Vec<Command>,
+) {
+    let shows_built_in = *built_in;
+    let shown = |id: &ObjectId| shows_built_in || !is_built_in(*id);
+    let ids = mirror.image().ids();
+    let total = ids.len();
+    let all: Vec<ObjectId> = ids.into_iter().filter(shown).collect();
     ui.horizontal(|ui| {
         ui.label(RichText::new("Objects").size(SMALL).color(color(tokens::SOFT)));
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
@@ -17,24 +28,35 @@ pub fn objects_ui(ui: &mut Ui, mirror: &Mirror, selected: Option<ObjectId>, comm
         });
     });
     ui.add_space(4.0);
-    if all.iter().all(|id| mirror.is_built_in(*id)) {
-        let hint = "Only what every world has is here. Double-click the ground, or type: create_point point";
+    let hidden = total - all.len();
+    if total > 0 {
+        egui::Panel::bottom("built in").frame(egui::Frame::NONE).show_separator_line(false).show(ui, |ui| {
+            let text =
+                if hidden > 0 { format!("Show the {hidden} built-in objects") } else { "Hide what is built in".into() };
+            let link = egui::Label::new(RichText::new(text).color(color(tokens::FAINT))).sense(egui::Sense::click());
+            if ui.add(link).on_hover_cursor(egui::CursorIcon::PointingHand).clicked() {
+                *built_in = hidden > 0;
+            }
+        });
+    }
+    if all.is_empty() {
+        let hint = "Nothing here yet. Double-click the ground, or type: create_point point";
         ui.label(RichText::new(hint).color(color(tokens::FAINT)));
-        ui.add_space(8.0);
+        return;
     }
     // Each object stands under its first parent; names first, in their order.
     let mut rows: Vec<(usize, ObjectId)> = Vec::new();
     let mut seen = HashSet::new();
     let is_root = |id: &&ObjectId| {
         let parents = mirror.image().object(**id).map(|object| object.parents.to_vec()).unwrap_or_default();
-        !parents.iter().any(|parent| mirror.image().object(*parent).is_some())
+        !parents.iter().any(|parent| shown(parent) && mirror.image().object(*parent).is_some())
     };
     let mut next: Vec<(usize, ObjectId)> =
         sorted(mirror, all.iter().filter(is_root).copied().collect()).into_iter().rev().map(|id| (0, id)).collect();
     while let Some((depth, id)) = next.pop() {
         if seen.insert(id) {
             rows.push((depth, id));
-            let children = sorted(mirror, mirror.children(id).collect());
+            let children = sorted(mirror, mirror.children(id).filter(shown).collect());
             next.extend(children.into_iter().rev().map(|child| (depth + 1, child)));
         }
     }
@@ -59,8 +81,7 @@ fn row_ui(ui: &mut Ui, mirror: &Mirror, depth: usize, id: ObjectId, selected: bo
     let left = rect.left() + 8.0 + depth as f32 * 14.0;
     let mark = egui::Rect::from_center_size(egui::pos2(left + 4.5, rect.center().y), egui::vec2(9.0, 9.0));
     ui.painter().rect_filled(mark, 3.0, color(mark_of(mirror, id)));
-    let stands_out =
-        |id| !mirror.is_built_in(id) && mirror.image().object(id).is_some_and(|object| object.name.is_some());
+    let stands_out = |id| !is_built_in(id) && mirror.image().object(id).is_some_and(|object| object.name.is_some());
     let text = if stands_out(id) { tokens::TEXT } else { tokens::SOFT };
     let at = egui::pos2(left + 18.0, rect.center().y);
     let font = egui::FontId::proportional(super::style::BODY);

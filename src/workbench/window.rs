@@ -64,6 +64,8 @@ pub struct WorkbenchPlugin {
 struct Panels {
     console: ConsoleState,
     inspector: InspectorState,
+    /// Whether the list shows built-in objects.
+    built_in: bool,
     figures: Figures,
     frame_start: Duration,
     /// Where the world shows between the panels, in logical pixels.
@@ -407,7 +409,7 @@ fn panels_ui(root: &mut egui::Ui, desk: &Desk, panels: &mut Panels, commands: &m
         let dock = egui::Panel::left("objects").default_size(220.0).size_range(160.0..=400.0).frame(style::dock(8));
         dock.show(root, |ui| {
             ui.set_width(ui.available_width());
-            objects_ui(ui, &desk.mirror, desk.selected, commands);
+            objects_ui(ui, &desk.mirror, desk.selected, &mut panels.built_in, commands);
         });
     }
     let dock = egui::Panel::bottom("transcript")
