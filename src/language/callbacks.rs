@@ -1,10 +1,10 @@
 //! The Rust functions that the VM calls: those of the prelude, the root messages, and the few globals.
 
 use super::crossing::{Shared, id_from, raise};
-use super::fuel::OUT_OF_FUEL;
 use super::native::{Args, NATIVES};
 use super::send::{Resend, not_a_method};
-use super::values::from_lua;
+use super::turn::fault_of;
+use super::values::from_lua_charged;
 use crate::object::{Fault, FaultKind, ObjectId, Objects};
 use mlua::{Lua, LuaString, MultiValue, Table, Value as LuaValue, Variadic};
 use std::rc::Rc;
@@ -21,11 +21,28 @@ fn bad_argument(message: impl Into<String>) -> mlua::Error {
 /// Hands the prelude its callbacks.
 pub(super) fn connect(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> mlua::Result<()> {
     let s = shared.clone();
-    let miss = lua.create_function(move |lua, (object, key): (LuaString, LuaValue)| match key {
-        LuaValue::String(key) => s.miss(lua, id(&object)?, &key.to_string_lossy()),
+    let miss = lua.create_function(move |lua, (cache, key): (Table, LuaValue)| match key {
+        LuaValue::String(key) => s.miss(lua, s.id_in(&cache)?, &key.to_string_lossy()),
         _ => Ok(LuaValue::Nil),
     })?;
     cross.set("miss", miss)?;
+
+    let s = shared.clone();
+    let forget_heirs = lua.create_function(move |_, (heirs, key): (Table, LuaString)| {
+        if s.fuel.left() >= 0 {
+            s.fuel.set(s.fuel.left().saturating_add(1)); // the call itself, which another state of the caches spares
+        }
+        let LuaValue::Table(caches) = heirs.raw_get(&key)? else { return Ok(()) };
+        heirs.raw_set(&key, LuaValue::Nil)?;
+        for pair in caches.pairs::<Table, Table>() {
+            let (cache, dirty) = pair?;
+            if dirty.raw_get::<LuaValue>(&key)?.is_nil() {
+                cache.raw_set(&key, LuaValue::Nil)?;
+            }
+        }
+        Ok(())
+    })?;
+    cross.set("forget_heirs", forget_heirs)?;
 
     let s = shared.clone();
     let write = lua.create_function(move |_, (object, key, value): (LuaString, LuaValue, LuaValue)| match key {
@@ -80,23 +97,56 @@ pub(super) fn connect(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> mlua::Re
     cross.set("not_a_method", data)?;
 
     let s = shared.clone();
-    let check_bound = lua.create_function(move |_, fault: LuaValue| {
-        let text = match &fault {
-            LuaValue::Error(error) => error.to_string(),
+    let caught = lua.create_function(move |lua, fault: LuaValue| {
+        let told = match &fault {
+            LuaValue::Error(error) => fault_of(error).message,
             LuaValue::String(text) => text.to_string_lossy(),
             _ => String::new(),
         };
-        if s.fuel.left() >= 0 && bound_in(&text).is_none() {
-            return Ok(());
+        if let Some(doom) = s.with(|active| active.doomed().cloned())? {
+            return Err(raise(doom));
         }
-        // Whatever catches this one, the next safepoint ends the turn.
-        s.fuel.set(-1);
-        s.with(|active| {
-            active.bound.get_or_insert_with(|| text.clone());
-        })?;
-        Err(mlua::Error::runtime(text))
+        match (bound_in(&told, s.fuel.spent()), fault) {
+            (Some(bound), _) => Err(s.doom(Fault::new(FaultKind::Bound, bound))),
+            (None, LuaValue::Error(_)) => Ok(LuaValue::String(lua.create_string(told)?)),
+            (None, fault) => Ok(fault),
+        }
     })?;
-    cross.set("check_bound", check_bound)
+    cross.set("caught", caught)?;
+
+    let s = shared.clone();
+    let charge = lua.create_function(move |_, price: f64| {
+        s.fuel.charge(price.clamp(0.0, 1e12) as usize); // NaN becomes 0
+        Ok(())
+    })?;
+    cross.set("charge", charge)?;
+
+    let s = shared.clone();
+    let find = lua.create_function(move |_, args: (LuaString, LuaString, Option<f64>, Option<bool>)| {
+        let (text, pattern, init, plain) = args;
+        let (text, pattern) = (text.as_bytes(), pattern.as_bytes());
+        if plain != Some(true) && pattern.iter().any(|byte| b"^$*+?.([%-".contains(byte)) {
+            return Ok((LuaValue::Boolean(false), LuaValue::Nil));
+        }
+        s.fuel.charge((text.len() + pattern.len()) / 16);
+        let length = text.len() as f64;
+        let from = match init.unwrap_or(1.0).trunc() {
+            from if from < 0.0 => (length + from).max(0.0),
+            from => (from - 1.0).max(0.0),
+        };
+        if from > length {
+            return Ok((LuaValue::Nil, LuaValue::Nil));
+        }
+        let from = from as usize;
+        Ok(match memchr::memmem::find(&text[from..], &pattern) {
+            Some(place) => {
+                let first = (from + place + 1) as f64;
+                (LuaValue::Number(first), LuaValue::Number(first + pattern.len() as f64 - 1.0))
+            }
+            None => (LuaValue::Nil, LuaValue::Nil),
+        })
+    })?;
+    cross.set("find", find)
 }
 
 /// The root messages as functions.
@@ -110,7 +160,12 @@ pub(super) fn connect_natives(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()
                 return Err(bad_argument(format!("`{}` needs an object to go to: write o:{0}(…)", spec.selector)));
             };
             let id = s.id_in(&me)?;
-            let positional = args.iter().map(|arg| from_lua(arg, &s.proxies)).collect::<Result<_, _>>();
+            let taken = args.iter().map(|arg| {
+                let (value, cost) = from_lua_charged(arg, &s.proxies);
+                s.fuel.charge(cost);
+                value
+            });
+            let positional = taken.collect::<Result<_, _>>();
             let args = Args { positional: positional.map_err(raise)?, named: Vec::new() };
             s.call_native(lua, id, spec.selector, args)
         })?;
@@ -183,13 +238,19 @@ pub(super) fn connect_globals(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()
     math.raw_remove("randomseed")
 }
 
-/// The bound that an error of the VM speaks of, in words.
-pub(super) fn bound_in(text: &str) -> Option<&'static str> {
-    if text.contains(OUT_OF_FUEL) {
-        Some("it ran too long and was stopped (out of fuel)")
-    } else if text.contains("not enough memory") {
+/// The bound that an error of the VM speaks of, in words. An object's own error that merely uses such words is none.
+pub(super) fn bound_in(text: &str, spent: Option<&'static str>) -> Option<&'static str> {
+    // The VM puts `name:line: ` before its own words, and adds nothing.
+    let headline = text.lines().next().unwrap_or_default().trim_start_matches("runtime error: ");
+    let own = match headline.splitn(3, ':').collect::<Vec<_>>().as_slice() {
+        [_, line, own] if line.chars().all(|c| c.is_ascii_digit()) => own.trim(),
+        _ => headline,
+    };
+    if spent.is_some() {
+        spent
+    } else if headline == "not enough memory" || headline == "memory error: not enough memory" {
         Some("it took more memory than a turn may have")
-    } else if text.contains("stack overflow") {
+    } else if own == "stack overflow" {
         Some("its calls went too deep, which is often a message that sends itself without end")
     } else {
         None

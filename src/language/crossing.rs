@@ -7,8 +7,8 @@
 
 use super::fuel::Fuel;
 use super::native;
-use super::turn::Active;
-use super::values::from_lua;
+use super::turn::{Active, fault_of};
+use super::values::{from_lua, from_lua_charged};
 use crate::object::{Fault, FaultKind, Name, ObjectId, Value};
 use mlua::{Function, Table, Value as LuaValue};
 use std::cell::{Cell, RefCell};
@@ -16,6 +16,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ptr::NonNull;
 use std::rc::Rc;
+
+/// Misses of a turn that cost nothing; beyond them each costs a price.
+const FREE_MISSES: usize = 10_000;
+/// Safepoints that take about as long as a miss.
+const MISS_PRICE: usize = 50;
 
 /// A fault on its way through Luau.
 #[derive(Debug)]
@@ -74,11 +79,12 @@ pub(super) struct Proxies {
     handles: RefCell<HashMap<ObjectId, Handle>>,
     make: Function,
     ids: Table,
+    fuel: Rc<Fuel>,
 }
 
 impl Proxies {
-    pub(super) fn new(make: Function, ids: Table) -> Self {
-        Self { handles: RefCell::default(), make, ids }
+    pub(super) fn new(make: Function, ids: Table, fuel: Rc<Fuel>) -> Self {
+        Self { handles: RefCell::default(), make, ids, fuel }
     }
 
     pub(super) fn id_of(&self, table: &Table) -> Option<ObjectId> {
@@ -104,7 +110,8 @@ impl Proxies {
         if let Some(handle) = self.handles.borrow().get(&id) {
             return Ok(handle.clone());
         }
-        let state: Table = self.make.call(mlua::BString::from(id.0.as_bytes().to_vec()))?;
+        let id_text = mlua::BString::from(id.0.as_bytes().to_vec());
+        let state: Table = self.fuel.unmetered(|| self.make.call(id_text))?;
         let handle = Handle { proxy: state.raw_get("proxy")?, state };
         self.handles.borrow_mut().insert(id, handle.clone());
         Ok(handle)
@@ -135,9 +142,13 @@ pub(super) struct Shared {
     pub(super) stage: Stage,
     pub(super) proxies: Proxies,
     pub(super) fuel: Rc<Fuel>,
-    touched: Function,
+    take_writes: Function,
+    take_back: Function,
+    /// Objects written in this turn.
+    written: Table,
     forget: Function,
-    pub(super) remember: Function,
+    remember: Function,
+    misses: Cell<usize>,
     pub(super) bind: Function,
     pub(super) stub: Function,
     pub(super) accessor: Function,
@@ -150,9 +161,12 @@ impl Shared {
     pub(super) fn new(prelude: &Table, ids: Table, fuel: Rc<Fuel>) -> mlua::Result<Self> {
         Ok(Self {
             stage: Stage::default(),
-            proxies: Proxies::new(prelude.get("make")?, ids),
+            proxies: Proxies::new(prelude.get("make")?, ids, fuel.clone()),
             fuel,
-            touched: prelude.get("take_writes")?,
+            take_writes: prelude.get("take_writes")?,
+            take_back: prelude.get("take_back")?,
+            written: prelude.get("written")?,
+            misses: Cell::new(0),
             forget: prelude.get("forget")?,
             remember: prelude.get("remember")?,
             bind: prelude.get("bind")?,
@@ -176,9 +190,23 @@ impl Shared {
         self.proxies.id_of(table).ok_or_else(|| raise(no_object()))
     }
 
-    /// Brings every write made inside the VM into the draft.
+    /// Ends the turn, whatever its code catches: as a failed one with this fault.
+    pub(super) fn doom(&self, fault: Fault) -> mlua::Error {
+        self.fuel.set(-1);
+        match self.with(|active| active.doom(fault)) {
+            Ok(fault) => raise(fault),
+            Err(error) => error,
+        }
+    }
+
+    /// Brings every write made inside the VM into the draft. A write that can't be stored dooms the turn: the caches hold
+    /// it, and the draft does not.
     pub(super) fn flush(&self) -> mlua::Result<()> {
-        let writes: Table = self.touched.call(())?;
+        self.fuel.unmetered(|| self.bring_writes()).map_err(|error| self.doom(fault_of(&error)))
+    }
+
+    fn bring_writes(&self) -> mlua::Result<()> {
+        let writes: Table = self.take_writes.call(())?;
         if writes.raw_len() > 0 {
             let values: Vec<LuaValue> = writes.sequence_values().collect::<mlua::Result<_>>()?;
             for write in values.chunks_exact(3) {
@@ -191,24 +219,54 @@ impl Shared {
                 self.store(id, &name, value)?;
             }
         }
-        self.flush_opened()
-    }
-
-    fn flush_opened(&self) -> mlua::Result<()> {
         let mut changed = Vec::new();
-        for opened in self.opened.borrow_mut().iter_mut() {
+        for (index, opened) in self.opened.borrow().iter().enumerate() {
             let now = from_lua(&LuaValue::Table(opened.table.clone()), &self.proxies).map_err(raise)?;
-            let same = now.same(&opened.original) || (is_empty(&now) && is_empty(&opened.original));
-            if !same {
-                opened.original = now.clone();
-                changed.push((opened.id, opened.slot.clone(), now));
+            if !now.same(&opened.original) {
+                changed.push((index, now));
             }
         }
-        for (id, slot, value) in changed {
+        for (index, value) in changed {
+            let (id, slot) = {
+                let mut opened = self.opened.borrow_mut();
+                let opened = &mut opened[index];
+                opened.original = value.clone();
+                (opened.id, opened.slot.clone())
+            };
             self.store(id, &slot, value)?;
             self.forget_heirs_of(id, &slot)?;
         }
         Ok(())
+    }
+
+    /// Keeps an answer that was found by asking these objects, in this order.
+    pub(super) fn remember(
+        &self,
+        lua: &mlua::Lua,
+        id: ObjectId,
+        key: &str,
+        value: &LuaValue,
+        asked: Vec<ObjectId>,
+    ) -> mlua::Result<()> {
+        let states = lua.create_table()?;
+        for (index, other) in asked.into_iter().enumerate() {
+            states.raw_set(index + 1, self.proxies.state(other)?)?;
+        }
+        self.remember.call((self.proxies.state(id)?, key, value, states))
+    }
+
+    /// What the caches lack costs nothing, so that a turn burns the same with empty ones and full ones; as long as it is
+    /// no way around the fuel.
+    pub(super) fn charge_miss(&self) {
+        self.misses.set(self.misses.get() + 1);
+        if self.misses.get() > FREE_MISSES {
+            self.fuel.charge(MISS_PRICE);
+        }
+    }
+
+    /// A new turn begins.
+    pub(super) fn begin(&self) {
+        self.misses.set(0);
     }
 
     /// The object itself keeps its table, which is the one that was changed.
@@ -228,8 +286,9 @@ impl Shared {
     /// A write of nil, a list or a map, which cross at once.
     pub(super) fn write(&self, id: ObjectId, name: &str, value: &LuaValue) -> mlua::Result<()> {
         self.flush()?;
-        let value = from_lua(value, &self.proxies).map_err(raise)?;
-        self.store(id, name, value)?;
+        let (value, cost) = from_lua_charged(value, &self.proxies);
+        self.fuel.charge(cost);
+        self.store(id, name, value.map_err(raise)?)?;
         self.opened.borrow_mut().retain(|opened| opened.id != id || *opened.slot != *name);
         self.forget(id, Some(name))
     }
@@ -237,7 +296,7 @@ impl Shared {
     /// Drops what the caches know of an object (or one slot of it) and what others found by asking it.
     pub(super) fn forget(&self, id: ObjectId, slot: Option<&str>) -> mlua::Result<()> {
         match self.proxies.known_state(id) {
-            Some(state) => self.forget.call((state, slot)),
+            Some(state) => self.fuel.unmetered(|| self.forget.call((state, slot))),
             None => Ok(()),
         }
     }
@@ -245,7 +304,7 @@ impl Shared {
     /// Drops everything that the caches know.
     pub(super) fn forget_all(&self) -> mlua::Result<()> {
         self.opened.borrow_mut().clear();
-        let _: Table = self.touched.call(())?;
+        self.take_back.call::<()>(())?;
         for id in self.proxies.ids() {
             self.forget(id, None)?;
         }
@@ -262,24 +321,14 @@ impl Shared {
         Ok(())
     }
 
-    /// Takes back the writes that have not crossed.
-    pub(super) fn drop_writes(&self) -> mlua::Result<()> {
-        let writes: Table = self.touched.call(())?;
-        for id in writes.sequence_values::<LuaValue>().step_by(3) {
-            if let LuaValue::String(id) = id?
-                && let Some(id) = id_from(&id)
-            {
-                self.forget(id, None)?;
-            }
-        }
-        Ok(())
+    /// The turn's writes stay.
+    pub(super) fn settle(&self) -> mlua::Result<()> {
+        self.close_opened()?;
+        self.written.clear()
     }
-}
 
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::List(items) => items.is_empty(),
-        Value::Map(entries) => entries.is_empty(),
-        _ => false,
+    /// Takes back the turn's writes, also those that have crossed.
+    pub(super) fn drop_writes(&self) -> mlua::Result<()> {
+        self.take_back.call(())
     }
 }

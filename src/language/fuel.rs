@@ -1,68 +1,122 @@
 //! Fuel: the count of safepoints that a turn may pass, so that no method runs for ever.
 //!
 //! Luau calls one raw hook at every loop turn, call, return and pattern step. Counting there is
-//! deterministic: the same turn burns the same amount on every machine. The hook and its counter are this
-//! file's alone; nobody else may set the VM's interrupt.
+//! deterministic: the same turn burns the same amount on every machine, whatever the caches hold, for what fills
+//! them runs unmetered. The hook and its counter are this file's alone; nobody else may set the VM's interrupt.
 
 #![allow(unsafe_code)]
 
 use mlua::{Lua, ffi};
 use std::ffi::c_int;
 
-/// What a turn that ran out of fuel says; also how it is recognised.
-pub(super) const OUT_OF_FUEL: &str = "out of fuel";
+/// Bytes that a turn may take in all, also of what it lets go again: a bound of its own, far from what methods need,
+/// because it can't be counted to the byte.
+const MADE_BYTES: usize = 128 << 20;
+
+/// What hangs on the main thread.
+struct Meter {
+    left: i64,
+    /// Bytes that the VM held when the garbage collector was done the last time.
+    held: usize,
+    /// Bytes that the turn took so far.
+    made: usize,
+}
 
 /// The tank of one VM. Lives as long as the VM that it was fitted to.
 pub(super) struct Fuel {
-    left: *mut i64,
+    meter: *mut Meter,
 }
 
 impl Fuel {
     /// Fits a tank, empty at first, to a VM.
     pub(super) fn fit(lua: &Lua) -> mlua::Result<Self> {
-        let left = Box::into_raw(Box::new(0_i64));
+        let meter = Box::into_raw(Box::new(Meter { left: 0, held: 0, made: 0 }));
         // SAFETY: the hook of a live state may be set at any time. The counter hangs on the main thread's data,
-        // which mlua leaves alone; the `userdata` of the callbacks is mlua's own. `left` stays valid until `drop`
+        // which mlua leaves alone; the `userdata` of the callbacks is mlua's own. `meter` stays valid until `drop`
         // (the owner drops the VM before the tank).
         unsafe {
             lua.exec_raw::<()>((), |state| {
-                ffi::lua_setthreaddata(ffi::lua_mainthread(state), left.cast());
+                ffi::lua_setthreaddata(ffi::lua_mainthread(state), meter.cast());
                 (*ffi::lua_callbacks(state)).interrupt = Some(burn);
             })?;
         }
-        Ok(Self { left })
+        Ok(Self { meter })
     }
 
     /// What is left; negative once it ran out.
     pub(super) fn left(&self) -> i64 {
-        // SAFETY: `left` came from a box that only `drop` frees; the VM runs on this thread only.
-        unsafe { *self.left }
+        // SAFETY: `meter` came from a box that only `drop` frees; the VM runs on this thread only.
+        unsafe { (*self.meter).left }
+    }
+
+    /// In words, why the turn must end, if it must.
+    pub(super) fn spent(&self) -> Option<&'static str> {
+        // SAFETY: as in `left`.
+        let made = unsafe { (*self.meter).made };
+        match self.left() < 0 {
+            true if made > MADE_BYTES => Some("it took memory again and again, more than a turn may in all"),
+            true => Some("it ran too long and was stopped (out of fuel)"),
+            false => None,
+        }
+    }
+
+    /// Fills the tank for a turn of a VM that holds so many bytes.
+    pub(super) fn start(&self, amount: i64, held: usize) {
+        // SAFETY: as in `left`.
+        unsafe { *self.meter = Meter { left: amount, held, made: 0 } }
+    }
+
+    /// Takes a price for work that has no safepoints of its own. What is then lacking ends the turn at the next one.
+    pub(super) fn charge(&self, price: usize) {
+        self.set(self.left().saturating_sub_unsigned(price as u64));
+    }
+
+    /// Runs what must not cost a turn fuel, because whether it is needed depends on the caches. An emptied tank stays so.
+    pub(super) fn unmetered<R>(&self, run: impl FnOnce() -> R) -> R {
+        let left = self.left();
+        if left < 0 {
+            return run();
+        }
+        self.set(i64::MAX);
+        let result = run();
+        if self.left() >= 0 {
+            self.set(left);
+        }
+        result
     }
 
     /// Fills or empties the tank.
     pub(super) fn set(&self, amount: i64) {
         // SAFETY: as in `left`.
-        unsafe { *self.left = amount }
+        unsafe { (*self.meter).left = amount }
     }
 }
 
 impl Drop for Fuel {
     fn drop(&mut self) {
         // SAFETY: the box of `fit`, freed once; the VM that used it is gone (field order in `Vm`).
-        unsafe { drop(Box::from_raw(self.left)) }
+        unsafe { drop(Box::from_raw(self.meter)) }
     }
 }
 
 /// Owns nothing that needs dropping: the error leaves through it as a C++ exception.
 unsafe extern "C-unwind" fn burn(state: *mut ffi::lua_State, gc: c_int) {
-    if gc >= 0 {
-        return; // a safepoint of the garbage collector: when it comes depends on memory, so it isn't counted
-    }
-    // SAFETY: called by the VM with its own state, whose main thread got the counter before the hook was set.
+    // SAFETY: called by the VM with its own state, whose main thread got the meter before the hook was set.
     unsafe {
-        let left = ffi::lua_getthreaddata(ffi::lua_mainthread(state)).cast::<i64>();
-        *left -= 1;
-        if *left < 0 {
+        let meter = ffi::lua_getthreaddata(ffi::lua_mainthread(state)).cast::<Meter>();
+        if gc >= 0 {
+            // Called before the collector works (0) and after it: what came to be between was made. When it works
+            // depends on memory, so it is no safepoint.
+            let held = ffi::lua_totalbytes(state, -1);
+            (*meter).made += held.saturating_sub((*meter).held);
+            (*meter).held = held;
+            if (*meter).made > MADE_BYTES {
+                (*meter).left = -1;
+            }
+            return;
+        }
+        (*meter).left -= 1;
+        if (*meter).left < 0 {
             ffi::luaL_error(state, c"out of fuel".as_ptr());
         }
     }

@@ -3,11 +3,11 @@
 use super::crossing::{Opened, Shared, raise};
 use super::native::{self, Args, Call};
 use super::syntax::{SEND, parse_method};
-use super::values::to_lua;
+use super::values::{from_lua, to_lua};
 use crate::object::{
     Fault, FaultKind, Name, ObjectId, Objects, SlotContent, Value, lookup, lookup_in_parents, lookup_through, nearest,
 };
-use mlua::chunk::ChunkMode;
+use mlua::chunk::{ChunkMode, Compiler};
 use mlua::{Function, Lua, MultiValue, Table, Value as LuaValue};
 
 /// The selector that an unanswered send becomes.
@@ -31,7 +31,12 @@ enum Answer {
 impl Shared {
     /// Answers what the cache of `id` lacks, and puts it there where it will hold.
     pub(super) fn miss(&self, lua: &Lua, id: ObjectId, key: &str) -> mlua::Result<LuaValue> {
+        self.charge_miss();
         self.flush()?;
+        self.fuel.unmetered(|| self.find(lua, id, key))
+    }
+
+    fn find(&self, lua: &Lua, id: ObjectId, key: &str) -> mlua::Result<LuaValue> {
         let (send, name) = match key.strip_prefix(SEND) {
             Some(selector) => (true, selector),
             None => (false, key),
@@ -66,17 +71,15 @@ impl Shared {
                 let made = to_lua(&value, lua, &self.proxies)?;
                 if let (LuaValue::Table(table), Value::List(_) | Value::Map(_)) = (&made, &value) {
                     let slot = native::slot_name(name).map_err(raise)?;
-                    self.opened.borrow_mut().push(Opened { id, slot, table: table.clone(), original: value });
+                    // As it looks from inside: a table does not tell an empty map from an empty list.
+                    let original = from_lua(&made, &self.proxies).map_err(raise)?;
+                    self.opened.borrow_mut().push(Opened { id, slot, table: table.clone(), original });
                 }
                 made
             }
             Answer::Method(holder, source) => LuaValue::Function(self.compile(lua, holder, name, &source)?),
         };
-        let states = lua.create_table()?;
-        for (index, other) in asked.into_iter().enumerate() {
-            states.raw_set(index + 1, self.proxies.state(other)?)?;
-        }
-        self.remember.call::<()>((self.proxies.state(id)?, key, &value, states))?;
+        self.remember(lua, id, key, &value, asked)?;
         Ok(value)
     }
 
@@ -96,9 +99,12 @@ impl Shared {
         let title = self.with(|active| active.draft.title(holder))?;
         let syntax = parse_method(source).map_err(|fault| bad(format!("{title}.{selector}, {fault}")))?;
         let code = format!("local resend, resend_via, too_many__ = ...; {}", syntax.code);
-        let chunk = lua.load(code).set_name(format!("={title}.{selector}")).set_mode(ChunkMode::Text);
-        let bound: MultiValue = self.bind.call((id_text(holder), selector))?;
-        let function: Function = chunk.into_function()?.call(bound)?;
+        // What `world` names can be another object at the next call; other globals never change.
+        let compiler = Compiler::new().set_mutable_globals(["world"]);
+        let chunk =
+            lua.load(code).set_compiler(compiler).set_name(format!("={title}.{selector}")).set_mode(ChunkMode::Text);
+        let bound: MultiValue = self.fuel.unmetered(|| self.bind.call((id_text(holder), selector)))?;
+        let function: Function = self.fuel.unmetered(|| chunk.into_function()?.call(bound))?;
         self.compiled.borrow_mut().insert(key, (source.to_string(), function.clone()));
         Ok(function)
     }
@@ -190,18 +196,22 @@ impl Shared {
         self.flush()?;
         let Some(spec) = native::native_spec(selector) else { return Ok(LuaValue::Nil) };
         let args = args.bind(spec).map_err(raise)?;
+        self.fuel.charge(spec.price);
         if selector == "evaluate" {
             return self.evaluate(lua, id, &args);
         }
-        let (result, stale) = self.with(|active| {
-            let mut call = Call { active, receiver: id, args, stale: Vec::new() };
+        let (result, stale, cost) = self.with(|active| {
+            let mut call = Call { active, receiver: id, args, stale: Vec::new(), cost: 0 };
             let result = (spec.run)(&mut call);
-            (result, call.stale)
+            let Call { stale, cost, .. } = call;
+            (active.check_bounds().map(|()| result), stale, cost)
         })?;
+        self.fuel.charge(cost);
         for (id, slot) in stale {
             self.opened.borrow_mut().retain(|opened| opened.id != id);
             self.forget(id, slot.as_deref())?;
         }
+        let result = result.map_err(|fault| self.doom(fault))?;
         to_lua(&result.map_err(raise)?, lua, &self.proxies)
     }
 

@@ -171,11 +171,146 @@ fn no_method_outruns_its_bounds() {
         ("make", "while true do self:clone() end"),
         ("talk", "while true do log('x') end"),
         ("sort", "local t = table.create(1000, 1) table.sort(t, function() while true do end end)"),
+        // Long or large in a single call, or written where only Rust sees the bytes.
+        ("rep", "while true do local s = string.rep('x', 1000000) end"),
+        ("rep_too_much", "return string.rep('x', 1e18)"),
+        ("join", "local s, i = string.rep('a', 1000000), 0 while true do i += 1 local t = s .. i end"),
+        ("shift", "local t = table.create(1000000, 1) while true do table.remove(t, 1) end"),
+        ("shift_back", "local t = table.create(300000, 1) while true do table.insert(t, 1, 0) table.remove(t) end"),
+        ("find", "local s = string.rep('a', 1000000) while true do string.find(s, 'b', 1, true) end"),
+        ("upper", "local s = string.rep('a', 100000) while true do s:upper() end"),
+        ("count", "local s = string.rep('a', 1000000) while true do utf8.len(s) end"),
+        ("store", "local t = table.create(30000, 1) while true do self.items = t end"),
+        ("teach", "while true do self:add_method('m', 'function(self) return 1 end') end"),
+        ("evaluate_on", "while true do self:evaluate('1') end"),
+        ("describe_on", "while true do self:describe() end"),
+        ("rename_on", "for i = 1, 30000 do self:rename('a' .. i) end"),
+        ("make_and_delete", "while true do self:clone():delete() end"),
+        ("swell", "local s = string.rep('x', 1048576) for i = 1, 1100 do self['s' .. i] = s end"),
+        ("swell_slowly", "pcall(function() for i = 1, 20000 do self['s' .. i] = i self:get('n') end end) return 1"),
     ] {
         world.method("a", selector, &format!("function(self) {body} end"));
         let fault = world.fault(&format!("{selector} a"));
         assert_eq!(fault.kind, FaultKind::Bound, "{selector}: {fault:?}");
         assert_eq!(world.ask("get a n"), "1");
+    }
+}
+
+#[test]
+fn a_write_that_cannot_be_stored_fails_the_turn_whatever_catches_it() {
+    let mut world = Bench::new();
+    world.ask("create_thing a n=1 items=[1]");
+    for body in [
+        r"self.t = '\255' self.n = 5",
+        r"self.t = '\255' self.n = 99 pcall(function() return self:describe() end)",
+        r"self['S__describe'] = 1 pcall(function() return self:get('n') end)",
+        r"pcall(function() self.Bad = 1 self.n = 3 end) return self.n",
+        r"self.n = 7 table.insert(self.items, print) pcall(function() return self:get('n') end)",
+    ] {
+        world.fault(&format!("= (function(self) {body} end)(world.a)"));
+        // Also inside the VM nothing is left of it.
+        assert_eq!(world.ask("= world.a.n"), "1", "{body}");
+        assert_eq!(world.ask("= #world.a.items"), "1", "{body}");
+        assert!(world.ask("= world.a:describe()").contains("n = 1"), "{body}");
+    }
+}
+
+#[test]
+fn reading_is_never_a_write() {
+    let mut world = Bench::new();
+    world.ask("create_thing a empty={} nested={inv = {}, list = []} odd={1 = \"x\"}");
+    world.ask("clone a as=b");
+    for read in ["= #world.b.empty", "= world.b.nested", "= world.b.odd", "= world.a.nested"] {
+        let Outcome::Completed { changes, .. } = world.run(read) else { panic!("{read} failed") };
+        assert_eq!(changes, [], "{read}");
+    }
+}
+
+#[test]
+fn what_a_name_means_is_asked_at_each_call() {
+    let mut world = Bench::new();
+    world.ask("create_thing p x=1");
+    assert_eq!(world.ask("= (function() world.p.x = 6 return world.p.x end)()"), "6");
+    world.method("p", "px", "function(self) return world.p.x end");
+    assert_eq!(world.ask("px p"), "6");
+    world.ask("set p x=77");
+    assert_eq!(world.ask("px p"), "77");
+    world.ask("rename p to=q");
+    world.ask("create_thing p x=3");
+    assert_eq!(world.ask("px q"), "3");
+}
+
+#[test]
+fn a_turn_burns_the_same_whatever_the_caches_hold() {
+    let mut world = Bench::new();
+    world.ask("create_thing a n=0 text=word");
+    world.ask("clone a as=b");
+    world.ask("clone b as=c");
+    world.method("a", "step", "function(self, by) self.n += by return self.n end");
+    let source = "function(self)\n  for _ = 1, 9 do\n    local x = self.text .. tostring(self.absent)\n    self:step(1)\n    \
+                  world.a.n = world.c.n self.n = world.b.n\n  end\n  return self:describe()\nend";
+    world.method("a", "all", source);
+    let mut burnt = Vec::new();
+    for round in 0..6 {
+        if round % 2 == 0 {
+            world.vm.forget_all();
+        }
+        world.ask("all c");
+        burnt.push(world.vm.shared.fuel.left());
+    }
+    assert!(burnt.windows(2).all(|pair| pair[0] == pair[1]), "{burnt:?}");
+}
+
+#[test]
+fn turns_see_no_addresses() {
+    let mut world = Bench::new();
+    for (line, expected) in [
+        ("= `{ {} } {print}`", "table function"),
+        ("= string.format('%s %*', {}, print)", "table function"),
+        ("= tostring({}) .. tostring(world.proto)", "tableproto"),
+        ("= string.format('%d %5.2f %s', 3, 1.5, 'a')", "3  1.50 a"),
+    ] {
+        assert_eq!(world.ask(line), expected, "{line}");
+    }
+    assert_eq!(world.fault("= error({})").message, "the error is a table, not a text");
+}
+
+#[test]
+fn what_is_caught_is_the_sentence() {
+    let mut world = Bench::new();
+    world.ask("create_thing a");
+    let told = world.ask("= (function() local ok, why = pcall(function() world.a:nope() end) return why end)()");
+    assert!(told.starts_with("a does not understand `nope`"), "{told}");
+    assert_eq!(world.ask("= (function() local _, why = pcall(error, 'out of fuel') return why end)()"), "out of fuel");
+    let fault = world.fault("= error('the car is out of fuel\\nstack overflow')");
+    assert_eq!(fault.kind, FaultKind::Error);
+    assert!(fault.message.ends_with("the car is out of fuel\nstack overflow"), "{}", fault.message);
+    assert!(world.fault("= error(string.rep('x', 1000000))").message.len() < 5_000);
+}
+
+#[test]
+fn the_priced_functions_answer_as_the_plain_ones() {
+    let mut world = Bench::new();
+    for (line, expected) in [
+        ("= ('abcabc'):find('b')", "2"),
+        ("= select(2, ('abcabc'):find('bc', 3))", "6"),
+        ("= ('a.b'):find('.', 1, true)", "2"),
+        ("= ('a.b'):find('%.')", "2"),
+        ("= ('abc'):find('', 10)", "nil"),
+        ("= ('abc'):find('', 4)", "4"),
+        ("= ('abc'):find('c', -1)", "3"),
+        ("= ('abc'):rep(2)", "abcabc"),
+        ("= ('abc'):byte(-1)", "99"),
+        ("= select('#', ('abc'):byte(1, 3))", "3"),
+        ("= table.concat({1, 2, 3}, ',', 2)", "2,3"),
+        ("= (function() local t = {1, 2} table.insert(t, 1, 0) table.insert(t, 3) return t end)()", "[0, 1, 2, 3]"),
+        ("= (function() local t = {1, 2, 3} return { table.remove(t, 1), table.remove(t), #t } end)()", "[1, 3, 1]"),
+        ("= table.move({1, 2, 3}, 2, 3, 1)", "[2, 3, 3]"),
+        ("= (function() local t = {3, 1, 2} table.sort(t) return t end)()", "[1, 2, 3]"),
+        ("= table.find({'a', 'b'}, 'b')", "2"),
+        ("= utf8.len('äö')", "2"),
+    ] {
+        assert_eq!(world.ask(line), expected, "{line}");
     }
 }
 

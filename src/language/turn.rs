@@ -16,8 +16,15 @@ use uuid::Uuid;
 
 /// Most changes of one turn.
 const MAX_CHANGES: usize = 10_000;
+/// Most bytes that the changes of one turn may have, what was and what is counted together. Far below what a record of the
+/// journal may have.
+const MAX_CHANGE_BYTES: usize = 128 << 20;
+/// Most bytes of one object.
+const MAX_OBJECT_BYTES: usize = 64 << 20;
 /// Most bytes that one turn may write to the transcript.
 const MAX_LOG_BYTES: usize = 16_384;
+/// Most bytes of a fault's sentence.
+const MAX_MESSAGE: usize = 4_096;
 /// Lines of a fault's trace.
 const MAX_TRACE: usize = 16;
 
@@ -101,8 +108,10 @@ pub(super) struct Active<'a> {
     pub(super) services: &'a mut dyn Services,
     pub(super) sequence: u64,
     pub(super) issued_at: u64,
-    /// The bound that was reached first, as the VM told it.
-    pub(super) bound: Option<String>,
+    /// Why the turn fails, whatever its code catches.
+    doomed: Option<Fault>,
+    /// Whether the whole world was looked through once.
+    pub(super) scanned: bool,
     /// Objects whose `does_not_understand` is answering, with what they were sent.
     pub(super) unanswered: Vec<(ObjectId, String)>,
     world_id: Uuid,
@@ -129,6 +138,36 @@ impl Active<'_> {
         ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
     }
 
+    /// The turn will fail with this fault, or with the one that came first.
+    pub(super) fn doom(&mut self, fault: Fault) -> Fault {
+        self.doomed.get_or_insert(fault).clone()
+    }
+
+    /// Why the turn will fail, if that is certain.
+    pub(super) fn doomed(&self) -> Option<&Fault> {
+        self.doomed.as_ref()
+    }
+
+    /// Whether the turn's changes stay within its bounds.
+    pub(super) fn check_bounds(&self) -> Result<(), Fault> {
+        let told = if self.draft.changes().len() > MAX_CHANGES {
+            format!("a turn makes at most {MAX_CHANGES} changes")
+        } else if self.draft.written_bytes() > MAX_CHANGE_BYTES {
+            format!("a turn changes at most {} MiB", MAX_CHANGE_BYTES >> 20)
+        } else {
+            return Ok(());
+        };
+        Err(Fault::new(FaultKind::Bound, told))
+    }
+
+    fn check_objects(&self) -> Result<(), Fault> {
+        let large = self.draft.touched().find(|object| object.bytes() > MAX_OBJECT_BYTES);
+        large.map_or(Ok(()), |object| {
+            let told = format!("{} would be larger than {} MiB", object.title(), MAX_OBJECT_BYTES >> 20);
+            Err(Fault::new(FaultKind::Bound, told))
+        })
+    }
+
     /// A line for the transcript.
     pub(super) fn log(&mut self, line: String) -> Result<(), Fault> {
         self.logged_bytes += line.len() + 1;
@@ -142,9 +181,7 @@ impl Active<'_> {
 
     /// Writes a value into an own slot; its documentation stays.
     pub(super) fn put_value(&mut self, id: ObjectId, name: Name, value: Value) -> Result<(), Fault> {
-        if self.draft.changes().len() >= MAX_CHANGES {
-            return Err(Fault::new(FaultKind::Bound, format!("a turn makes at most {MAX_CHANGES} changes")));
-        }
+        self.check_bounds()?;
         let doc = self
             .draft
             .object(id)
@@ -164,7 +201,8 @@ impl Vm {
             services,
             sequence: request.sequence,
             issued_at: request.envelope.issued_at,
-            bound: None,
+            doomed: None,
+            scanned: false,
             unanswered: Vec::new(),
             world_id: request.world_id,
             message_id: request.envelope.message_id,
@@ -180,22 +218,37 @@ impl Vm {
                 Ok(value)
             })
         });
-        let active = active.into_inner();
+        let mut active = active.into_inner();
         let fault = match result {
-            Ok(value) if self.shared.fuel.left() >= 0 => {
-                if self.shared.close_opened().is_ok() {
-                    let Active { draft, logs, .. } = active;
-                    return Outcome::Completed { result: value, changes: draft.into_changes(), logs };
+            Ok(value) if active.doomed.is_none() && self.shared.fuel.left() >= 0 => {
+                let settled = active.check_objects().and_then(|()| {
+                    let broken = |_| Fault::new(FaultKind::Internal, "the VM could not be brought back in order");
+                    self.shared.fuel.unmetered(|| self.shared.settle()).map_err(broken)
+                });
+                match settled {
+                    Ok(()) => {
+                        let Active { draft, logs, .. } = active;
+                        return Outcome::Completed { result: value, changes: draft.into_changes(), logs };
+                    }
+                    Err(fault) => fault,
                 }
-                Fault::new(FaultKind::Internal, "the VM could not be brought back in order")
             }
-            Ok(_) => Fault::new(FaultKind::Bound, String::new()),
+            Ok(_) => Fault::new(FaultKind::Error, String::new()),
             Err(error) => fault_of(&error),
         };
-        let no_fuel = self.shared.fuel.left() < 0;
+        let spent = self.shared.fuel.spent();
         let touched: Vec<ObjectId> = active.draft.changes().iter().map(crate::object::Change::id).collect();
         self.take_back(&touched);
-        Outcome::Failed(bounded(fault, active.bound, no_fuel))
+        let mut fault = match active.doomed.take() {
+            Some(doom) if doom.trace.is_empty() => Fault { trace: fault.trace, ..doom },
+            Some(doom) => doom,
+            None => bounded(fault, spent),
+        };
+        if fault.kind == FaultKind::Bound {
+            fault.message.push_str("; nothing was changed");
+        }
+        clip(&mut fault.message);
+        Outcome::Failed(fault)
     }
 
     fn deliver(&self, active: &RefCell<Active<'_>>, envelope: &Envelope) -> mlua::Result<Value> {
@@ -305,13 +358,20 @@ fn in_order(selector: &str, method: &MethodVersion, args: Args) -> Result<Vec<Va
     Ok(values)
 }
 
+/// Failed turns are kept: their words have a bound.
+fn clip(message: &mut String) {
+    if message.len() > MAX_MESSAGE {
+        let end = (0..=MAX_MESSAGE).rev().find(|end| message.is_char_boundary(*end)).unwrap_or_default();
+        message.truncate(end);
+        message.push('…');
+    }
+}
+
 /// A bound that was reached counts more than what the method made of it.
-fn bounded(mut fault: Fault, first: Option<String>, no_fuel: bool) -> Fault {
-    let told = first.as_deref().and_then(bound_in).or_else(|| bound_in(&fault.message));
-    let told = told.or_else(|| if no_fuel { bound_in(super::fuel::OUT_OF_FUEL) } else { None });
-    if let Some(told) = told {
+fn bounded(mut fault: Fault, spent: Option<&'static str>) -> Fault {
+    if let Some(told) = bound_in(&fault.message, spent) {
         fault.kind = FaultKind::Bound;
-        fault.message = format!("{told}; nothing was changed");
+        fault.message = told.to_string();
     }
     fault
 }
@@ -332,8 +392,14 @@ pub(super) fn fault_of(error: &mlua::Error) -> Fault {
         mlua::Error::RuntimeError(text) | mlua::Error::MemoryError(text) => text.clone(),
         other => other.to_string(),
     };
-    let headline = text.lines().next().unwrap_or_default().replace(super::syntax::SEND, "");
-    let mut message = headline;
+    let told = text.split("\nstack traceback:").next().unwrap_or_default();
+    let mut message = match told.split_once(": 0x") {
+        // Only a value without words is told by its address.
+        Some((kind @ ("table" | "function" | "userdata" | "thread"), _)) => {
+            format!("the error is a {kind}, not a text")
+        }
+        _ => told.replace(super::syntax::SEND, ""),
+    };
     if message.contains("attempt to call missing method") {
         message.push_str("; a plain table has no messages: write t.name(t, …)");
     }

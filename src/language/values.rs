@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 /// Elements that one list or map, with all that is nested in it, may have.
 const MAX_ELEMENTS: usize = 1_000_000;
+/// Bytes of all texts in one value.
+const MAX_BYTES: usize = 16 << 20;
 
 fn refused(what: impl Into<String>) -> Fault {
     Fault::new(FaultKind::BadValue, what)
@@ -14,17 +16,51 @@ fn refused(what: impl Into<String>) -> Fault {
 
 /// The value of something in the VM. The fault says why a slot can't hold it.
 pub(super) fn from_lua(value: &LuaValue, proxies: &Proxies) -> Result<Value, Fault> {
-    let mut budget = MAX_ELEMENTS;
-    convert(value, proxies, 0, &mut budget)
+    convert(value, proxies, 0, &mut Budget::default())
 }
 
-fn convert(value: &LuaValue, proxies: &Proxies, depth: usize, budget: &mut usize) -> Result<Value, Fault> {
+/// The same, and what it cost in fuel, also where it failed.
+pub(super) fn from_lua_charged(value: &LuaValue, proxies: &Proxies) -> (Result<Value, Fault>, usize) {
+    let mut budget = Budget::default();
+    let result = convert(value, proxies, 0, &mut budget);
+    (result, 8 * (MAX_ELEMENTS - budget.elements) + (MAX_BYTES - budget.bytes) / 16)
+}
+
+/// What is left for one value.
+struct Budget {
+    elements: usize,
+    bytes: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { elements: MAX_ELEMENTS, bytes: MAX_BYTES }
+    }
+}
+
+impl Budget {
+    fn element(&mut self) -> Result<(), Fault> {
+        let left = self.elements.checked_sub(1);
+        self.elements = left.ok_or_else(|| refused("a list or map has at most a million elements"))?;
+        Ok(())
+    }
+
+    fn text(&mut self, text: &mlua::LuaString) -> Result<String, Fault> {
+        let bytes = text.as_bytes();
+        let left = self.bytes.checked_sub(bytes.len());
+        self.bytes = left.ok_or_else(|| refused(format!("a value has at most {} MiB of text", MAX_BYTES >> 20)))?;
+        let text = std::str::from_utf8(&bytes);
+        text.map(ToString::to_string).map_err(|_| refused("text must be UTF-8, and this one is not"))
+    }
+}
+
+fn convert(value: &LuaValue, proxies: &Proxies, depth: usize, budget: &mut Budget) -> Result<Value, Fault> {
     Ok(match value {
         LuaValue::Nil => Value::Nil,
         LuaValue::Boolean(value) => Value::Boolean(*value),
         LuaValue::Integer(value) => Value::Number(*value as f64),
         LuaValue::Number(value) => Value::Number(*value),
-        LuaValue::String(text) => Value::Text(text_of(text)?),
+        LuaValue::String(text) => Value::Text(budget.text(text)?),
         LuaValue::Table(table) => match proxies.id_of(table) {
             Some(id) => Value::Object(id),
             None => container(table, proxies, depth, budget)?,
@@ -36,12 +72,7 @@ fn convert(value: &LuaValue, proxies: &Proxies, depth: usize, budget: &mut usize
     })
 }
 
-fn text_of(text: &mlua::LuaString) -> Result<String, Fault> {
-    let bytes = text.as_bytes();
-    std::str::from_utf8(&bytes).map(ToString::to_string).map_err(|_| refused("text must be UTF-8, and this one is not"))
-}
-
-fn container(table: &Table, proxies: &Proxies, depth: usize, budget: &mut usize) -> Result<Value, Fault> {
+fn container(table: &Table, proxies: &Proxies, depth: usize, budget: &mut Budget) -> Result<Value, Fault> {
     if depth >= MAX_DEPTH {
         return Err(refused(format!(
             "lists and maps may be nested {MAX_DEPTH} deep; this one is deeper, or holds itself"
@@ -52,13 +83,13 @@ fn container(table: &Table, proxies: &Proxies, depth: usize, budget: &mut usize)
     let mut entries = BTreeMap::new();
     for pair in table.pairs::<LuaValue, LuaValue>() {
         let (key, value) = pair.map_err(|error| refused(error.to_string()))?;
-        *budget = budget.checked_sub(1).ok_or_else(|| refused("a list or map has at most a million elements"))?;
+        budget.element()?;
         let value = convert(&value, proxies, depth + 1, budget)?;
         let key = match key {
             LuaValue::Integer(number) => MapKey::number(number as f64),
             LuaValue::Number(number) => MapKey::number(number),
             LuaValue::Boolean(value) => Some(MapKey::Boolean(value)),
-            LuaValue::String(text) => Some(MapKey::Text(text_of(&text)?)),
+            LuaValue::String(text) => Some(MapKey::Text(budget.text(&text)?)),
             LuaValue::Table(table) => proxies.id_of(&table).map(MapKey::Object),
             _ => None,
         };

@@ -87,6 +87,14 @@ impl Vm {
         for name in ["pcall", "xpcall", "tostring"] {
             globals.set(name, prelude.get::<LuaValue>(name)?)?;
         }
+        for library in prelude.get::<Table>("charged")?.pairs::<String, Table>() {
+            let (name, functions) = library?;
+            let library: Table = globals.get(name)?;
+            for function in functions.pairs::<String, LuaValue>() {
+                let (name, function) = function?;
+                library.set(name, function)?;
+            }
+        }
         connect_globals(&lua, &shared)?;
         for name in REMOVED {
             globals.raw_remove(name)?;
@@ -101,7 +109,8 @@ impl Vm {
     /// Fills the tank and the allowance for one turn.
     pub(super) fn refuel(&self) -> mlua::Result<()> {
         self.lua.set_memory_limit(self.lua.used_memory() + self.limits.memory_bytes)?;
-        self.shared.fuel.set(self.limits.fuel);
+        self.shared.fuel.start(self.limits.fuel, self.lua.used_memory());
+        self.shared.begin();
         Ok(())
     }
 

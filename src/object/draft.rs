@@ -11,12 +11,20 @@ pub struct Draft<'a> {
     changes: Vec<Change>,
     /// Where in `changes` the newest change of a slot stands, so that a loop leaves one change a slot.
     latest: HashMap<(ObjectId, Name), usize>,
+    written_bytes: usize,
 }
 
 impl<'a> Draft<'a> {
     /// A draft without changes.
     pub fn on(base: &'a dyn Objects) -> Self {
-        Self { base, objects: BTreeMap::new(), names: BTreeMap::new(), changes: Vec::new(), latest: HashMap::new() }
+        Self {
+            base,
+            objects: BTreeMap::new(),
+            names: BTreeMap::new(),
+            changes: Vec::new(),
+            latest: HashMap::new(),
+            written_bytes: 0,
+        }
     }
 
     /// Sets an own slot, or takes it away. Answers false where the object is gone; a write that changes nothing
@@ -65,6 +73,7 @@ impl<'a> Draft<'a> {
 
     /// An overwrite joins the newest change of the same slot; what adds, removes or moves slots never does.
     fn remember(&mut self, change: Change) {
+        self.written_bytes = self.written_bytes.saturating_add(change.bytes());
         match &change {
             Change::SetSlot { id, slot, before: Some(_), after: Some(_), .. } => {
                 let key = (*id, slot.clone());
@@ -90,6 +99,16 @@ impl<'a> Draft<'a> {
     /// Changes in the order in which they were applied.
     pub fn changes(&self) -> &[Change] {
         &self.changes
+    }
+
+    /// Bytes of all that was ever applied, also of what was overwritten since.
+    pub fn written_bytes(&self) -> usize {
+        self.written_bytes
+    }
+
+    /// Objects that are not as they are in the base, and still there.
+    pub fn touched(&self) -> impl Iterator<Item = ObjectRef<'_>> {
+        self.objects.values().flatten().map(Object::as_ref)
     }
 
     /// The changes, ending the draft.

@@ -15,6 +15,7 @@ mod name;
 mod nearest;
 mod outcome;
 mod replica;
+mod size;
 mod slot;
 mod value;
 

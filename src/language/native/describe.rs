@@ -11,6 +11,7 @@ const CHILDREN: usize = 10;
 
 /// `describe`.
 pub(super) fn describe(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
+    call.account_scan();
     let draft = &call.active.draft;
     let Some(object) = draft.object(call.receiver) else {
         return Err(crate::language::send::gone(&call.title()));

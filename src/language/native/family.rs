@@ -139,6 +139,8 @@ fn free_place(objects: &dyn Objects) -> (f64, f64) {
 
 /// `delete`: refused for an object that others delegate to, unless forced, and for the first image.
 pub(super) fn delete(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
+    call.account_scan();
+    let heirs = children(&call.active.draft, call.receiver);
     let draft = &call.active.draft;
     let Some(object) = draft.object(call.receiver).map(ObjectRef::to_object) else {
         return Err(crate::language::send::gone(&call.title()));
@@ -147,7 +149,6 @@ pub(super) fn delete(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
         let message = format!("{} can't be deleted: the world itself uses it", call.title());
         return Err(Fault::new(FaultKind::Refused, message));
     }
-    let heirs = children(draft, call.receiver);
     let forced = call.args.find("force") == Some(&Value::Boolean(true));
     if !heirs.is_empty() && !forced {
         let titles: Vec<String> = heirs.iter().take(5).map(|id| draft.title(*id)).collect();

@@ -12,6 +12,11 @@ pub(super) use family::create;
 use super::turn::Active;
 use crate::object::{Fault, FaultKind, Name, ObjectId, Objects, SlotContent, Value, ancestors, nearest};
 
+/// Safepoints that take as long as parsing a text.
+const PARSE: usize = 20_000;
+/// Safepoints that take as long as looking at one object of the world.
+const SCAN: usize = 16;
+
 /// One root message.
 pub struct NativeSpec {
     /// Its selector.
@@ -20,6 +25,8 @@ pub struct NativeSpec {
     pub params: &'static [&'static str],
     /// Whether named arguments beyond the parameters are slots.
     pub takes_slots: bool,
+    /// What it costs, in safepoints that take about as long.
+    pub(super) price: usize,
     /// One line of help.
     pub doc: &'static str,
     /// How a line of the console looks.
@@ -33,6 +40,7 @@ pub const NATIVES: &[NativeSpec] = &[
         selector: "add_method",
         params: &["selector", "source"],
         takes_slots: false,
+        price: 4 * PARSE,
         doc: "Accepts a method's text; the earlier version is kept.",
         example: "add_method point selector=twice source=\"function(self, n) return n * 2 end\"",
         run: methods::add_method,
@@ -41,6 +49,7 @@ pub const NATIVES: &[NativeSpec] = &[
         selector: "add_parent",
         params: &["parent"],
         takes_slots: false,
+        price: 20,
         doc: "Lets the object delegate to one more, which is asked last.",
         example: "add_parent point parent=@other",
         run: family::add_parent,
@@ -49,6 +58,7 @@ pub const NATIVES: &[NativeSpec] = &[
         selector: "clone",
         params: &["as"],
         takes_slots: true,
+        price: 20,
         doc: "Makes a child that delegates to the object; further arguments become its slots.",
         example: "clone point as=p1",
         run: family::clone,
@@ -57,6 +67,7 @@ pub const NATIVES: &[NativeSpec] = &[
         selector: "copy",
         params: &["as"],
         takes_slots: true,
+        price: 20,
         doc: "Makes an object with the same parents and a copy of every own slot.",
         example: "copy point as=p1",
         run: family::copy,
@@ -65,6 +76,7 @@ pub const NATIVES: &[NativeSpec] = &[
         selector: "delete",
         params: &["force"],
         takes_slots: false,
+        price: 20,
         doc: "Deletes the object; refused while others delegate to it, unless force=true.",
         example: "delete point",
         run: family::delete,
@@ -73,6 +85,7 @@ pub const NATIVES: &[NativeSpec] = &[
         selector: "describe",
         params: &[],
         takes_slots: false,
+        price: 500,
         doc: "Says everything about the object: parents, slots, methods, children.",
         example: "describe point",
         run: describe::describe,
@@ -81,6 +94,7 @@ pub const NATIVES: &[NativeSpec] = &[
         selector: "dismiss",
         params: &["number"],
         takes_slots: false,
+        price: 20,
         doc: "Lets a failed message go; `problems` lists them.",
         example: "dismiss 12",
         run: |call| call.args.value("number"),
@@ -89,6 +103,7 @@ pub const NATIVES: &[NativeSpec] = &[
         selector: "evaluate",
         params: &["source"],
         takes_slots: false,
+        price: PARSE,
         doc: "Runs Luau with self = the object and answers what it yields.",
         example: "= world.point.x + 1",
         run: |_| Ok(Value::Nil),
@@ -97,6 +112,7 @@ pub const NATIVES: &[NativeSpec] = &[
         selector: "get",
         params: &["slot"],
         takes_slots: false,
+        price: 20,
         doc: "Answers a slot's value, own or inherited.",
         example: "get point slot=x",
         run: slots::get,
@@ -105,6 +121,7 @@ pub const NATIVES: &[NativeSpec] = &[
         selector: "remove_method",
         params: &["selector"],
         takes_slots: false,
+        price: 20,
         doc: "Takes an own method away; undo_method brings it back.",
         example: "remove_method point selector=move_by",
         run: methods::remove_method,
@@ -113,6 +130,7 @@ pub const NATIVES: &[NativeSpec] = &[
         selector: "remove_parent",
         params: &["parent"],
         takes_slots: false,
+        price: 20,
         doc: "Ends the delegation to one parent.",
         example: "remove_parent point parent=@other",
         run: family::remove_parent,
@@ -121,6 +139,7 @@ pub const NATIVES: &[NativeSpec] = &[
         selector: "remove_slot",
         params: &["slot"],
         takes_slots: false,
+        price: 20,
         doc: "Takes an own slot away; an inherited one shows again.",
         example: "remove_slot point slot=x",
         run: slots::remove_slot,
@@ -129,6 +148,7 @@ pub const NATIVES: &[NativeSpec] = &[
         selector: "rename",
         params: &["to"],
         takes_slots: false,
+        price: 20,
         doc: "Gives the object another name; links stay.",
         example: "rename point to=p3",
         run: family::rename,
@@ -137,6 +157,7 @@ pub const NATIVES: &[NativeSpec] = &[
         selector: "reprogram_method",
         params: &["instructions", "selector"],
         takes_slots: false,
+        price: 4 * PARSE,
         doc: "Has a method written from plain words, judged, and swapped in.",
         example: "reprogram_method point instructions=\"Move the point by a given dx and dy\"",
         run: methods::reprogram_method,
@@ -145,6 +166,7 @@ pub const NATIVES: &[NativeSpec] = &[
         selector: "set",
         params: &[],
         takes_slots: true,
+        price: 20,
         doc: "Sets own slots.",
         example: "set point x=5 y=6",
         run: slots::set,
@@ -153,6 +175,7 @@ pub const NATIVES: &[NativeSpec] = &[
         selector: "undo_method",
         params: &["selector"],
         takes_slots: false,
+        price: 20,
         doc: "Brings back the version before the present one.",
         example: "undo_method point move_by",
         run: methods::undo_method,
@@ -161,6 +184,7 @@ pub const NATIVES: &[NativeSpec] = &[
         selector: "versions",
         params: &["selector"],
         takes_slots: false,
+        price: 100,
         doc: "Lists every accepted text of a method with its origin.",
         example: "versions point selector=move_by",
         run: methods::versions,
@@ -291,11 +315,20 @@ pub(super) struct Call<'c, 'a> {
     pub(super) args: Args,
     /// What the VM's caches must forget: an object, or one slot of it.
     pub(super) stale: Vec<(ObjectId, Option<String>)>,
+    /// What it cost beside its price.
+    pub(super) cost: usize,
 }
 
 impl Call<'_, '_> {
     pub(super) fn title(&self) -> String {
         self.active.draft.title(self.receiver)
+    }
+
+    /// The whole world is about to be looked through: free once in a turn, so that it always works.
+    pub(super) fn account_scan(&mut self) {
+        if std::mem::replace(&mut self.active.scanned, true) {
+            self.cost += SCAN * self.active.draft.ids().len();
+        }
     }
 
     /// Sets (or takes away) an own slot of the receiver.

@@ -1,0 +1,75 @@
+//! How many bytes things take, about as many as their records: what bounds are measured in.
+
+use super::{Change, MapKey, MethodVersion, Name, Object, ObjectRef, Slot, SlotContent, Value};
+
+/// What each part takes beside its own content.
+const PART: usize = 16;
+
+impl Value {
+    /// Bytes with all that is nested.
+    pub fn bytes(&self) -> usize {
+        PART + match self {
+            Self::Nil | Self::Boolean(_) | Self::Number(_) | Self::Object(_) => 0,
+            Self::Text(text) => text.len(),
+            Self::List(items) => items.iter().map(Self::bytes).sum(),
+            Self::Map(entries) => entries.iter().map(|(key, value)| key.bytes() + value.bytes()).sum(),
+        }
+    }
+}
+
+impl MapKey {
+    /// Bytes of a key.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => PART + text.len(),
+            _ => PART,
+        }
+    }
+}
+
+impl MethodVersion {
+    /// Bytes with its provenance.
+    pub fn bytes(&self) -> usize {
+        let texts = self.origin.contract.iter().chain(&self.origin.verdicts);
+        let names: usize = self.params.iter().map(|name| name.len()).sum();
+        let long = [&self.source, &self.doc, &self.origin.instruction].into_iter().chain(texts);
+        PART + names + long.map(|text| PART + text.len()).sum::<usize>()
+    }
+}
+
+impl Slot {
+    /// Bytes of content and documentation.
+    pub fn bytes(&self) -> usize {
+        let content = match &self.content {
+            SlotContent::Value(value) => value.bytes(),
+            SlotContent::Method(method) => method.bytes(),
+        };
+        PART + self.doc.len() + content
+    }
+}
+
+impl ObjectRef<'_> {
+    /// Bytes of the whole object.
+    pub fn bytes(&self) -> usize {
+        let slots: usize = self.slots.iter().map(|(name, slot)| name.len() + slot.bytes()).sum();
+        let versions: usize = self.versions.values().flatten().map(MethodVersion::bytes).sum();
+        PART + size_of_val(self.parents) + slots + versions
+    }
+}
+
+impl Change {
+    /// Bytes of what was and what is.
+    pub fn bytes(&self) -> usize {
+        let object = |object: &Object| object.as_ref().bytes();
+        let name = |name: &Option<Name>| name.as_ref().map_or(0, |name| name.len());
+        PART + match self {
+            Self::Create(of) | Self::Delete(of) => object(of),
+            Self::SetSlot { slot, before, after, .. } => {
+                slot.len() + [before, after].into_iter().flatten().map(Slot::bytes).sum::<usize>()
+            }
+            Self::AddVersion { version, .. } | Self::RemoveVersion { version, .. } => version.bytes(),
+            Self::Rename { before, after, .. } => name(before) + name(after),
+            Self::SetParents { before, after, .. } => size_of_val(&before[..]) + size_of_val(&after[..]),
+        }
+    }
+}
