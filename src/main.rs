@@ -36,11 +36,12 @@ Exit codes:
   3  the world cannot be opened: absent, in use, of another format, unusable storage
   4  damage was found
 
-The world is a folder. Without --world it is the one named by WORKBENCH_WORLD, or one in your local data folder.";
+The world is a folder; where there is none, opening it makes one. Without --world it is the one named by
+WORKBENCH_WORLD, or one in your local data folder.";
 
 #[derive(Args)]
 struct WorldArgs {
-    /// The world's folder; a new world is made where there is none
+    /// The world's folder
     #[arg(long, value_name = "DIR")]
     world: Option<PathBuf>,
 }
@@ -109,7 +110,30 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Set for the process that reads a world for a report.
+const WATCHED: &str = "WORKBENCH_WATCHED";
+
+/// Reports read in a process of their own: on a damaged page the database may end its process, and then somebody must
+/// be left to say so. `None` in that process itself.
+fn watched() -> Option<Result<u8, Stop>> {
+    if std::env::var_os(WATCHED).is_some() {
+        return None;
+    }
+    let program = std::env::current_exe().ok()?;
+    let status =
+        std::process::Command::new(program).args(std::env::args_os().skip(1)).env(WATCHED, "1").status().ok()?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code <= exit::DAMAGE);
+    let damaged =
+        || Stop(exit::DAMAGE, "the journal is damaged: a page of the database is not what it should be".into());
+    Some(code.ok_or_else(damaged))
+}
+
 fn run(cli: Cli) -> Result<u8, Stop> {
+    if matches!(cli.command, Some(Task::Show { .. } | Task::Log { .. } | Task::Verify { .. }))
+        && let Some(ended) = watched()
+    {
+        return ended;
+    }
     let out = &mut io::stdout();
     match cli.command {
         None => open_world(folder(cli.world)?, cli.headless || cli.json, cli.json),

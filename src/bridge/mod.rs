@@ -31,3 +31,21 @@ pub mod exit {
     /// Damage was found.
     pub const DAMAGE: u8 = 4;
 }
+
+/// The text without what would steer a terminal: control characters stand as their code, all but the end of a line.
+fn printable(text: &str) -> std::borrow::Cow<'_, str> {
+    let steers = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !text.contains(steers) {
+        return text.into();
+    }
+    let escaped = |c: char| if steers(c) { format!("\\u{{{:x}}}", u32::from(c)) } else { c.to_string() };
+    text.chars().map(escaped).collect::<String>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_steers_a_terminal_is_shown_as_text() {
+        assert_eq!(super::printable("a\u{1b}[31mb\nc\td\u{7}é"), "a\\u{1b}[31mb\nc\td\\u{7}é");
+    }
+}

@@ -1,8 +1,8 @@
 //! The piped console: lines in, answers out in the same order, each only once its outcome is on disk.
 
 use super::conversation::{Answer, Conversation};
-use super::json;
 use super::lines::{Lines, RawLine};
+use super::{json, printable};
 use crate::language::console::{LocalCommand, fault_text, local_answer};
 use crate::object::{LogLevel, Objects, Outcome};
 use crate::systems::{Either, Port};
@@ -32,10 +32,16 @@ pub(super) fn converse(
 ) -> Ended {
     let lines = read_ahead(input);
     let mut talk = Talk { conversation: Conversation::new(port), output, diagnostics, as_json, failed: false };
-    match talk.run(&lines) {
-        Ok(()) if !talk.failed => Ended::Well,
-        _ => Ended::WithFailures,
+    let ran = talk.run(&lines);
+    match &ran {
+        Ok(()) if !talk.failed => return Ended::Well,
+        // A reader that went away has seen enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let _ = writeln!(talk.diagnostics, "the answer could not be written: {error}");
+        }
+        _ => {}
     }
+    Ended::WithFailures
 }
 
 fn read_ahead(input: impl BufRead + Send + 'static) -> Receiver<io::Result<RawLine>> {
@@ -133,7 +139,7 @@ impl Talk<'_> {
                 }
             };
             if !quit {
-                writeln!(self.output, "{text}")?;
+                writeln!(self.output, "{}", printable(&text))?;
             }
         }
         Ok(quit)

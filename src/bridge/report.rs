@@ -1,6 +1,6 @@
 //! Reports on what is committed: `show`, `log`, `verify`. They take no lock and make nothing.
 
-use super::{exit, json};
+use super::{exit, json, printable};
 use crate::language::console::{change_lines, result_text};
 use crate::object::{Image, Objects, Outcome, SlotContent, Target, Value, inherited, lookup, nearest};
 use crate::persistence::{Entry, EntryBody, OpenError, Reader};
@@ -112,12 +112,17 @@ pub fn show_all(world: &Path, as_json: bool, out: &mut dyn Write) -> Result<u8, 
 pub fn log(world: &Path, from: u64, as_json: bool, out: &mut dyn Write) -> Result<u8, ReportError> {
     let reader = Reader::open(world)?;
     let image = reader.image()?;
-    for entry in reader.log(from) {
+    // No message stands before the position that is its number.
+    let is_earlier = |entry: &Result<Entry, _>| {
+        let entry = entry.as_ref().ok();
+        from > 1 && entry.is_some_and(|entry| !matches!(entry.body, EntryBody::Envelope(_)) || entry.sequence < from)
+    };
+    for entry in reader.log(from).skip_while(is_earlier) {
         let entry = entry?;
         if as_json {
             writeln!(out, "{}", log_json(&entry, &image))?;
         } else {
-            writeln!(out, "{}", log_text(&entry, &image))?;
+            writeln!(out, "{}", printable(&log_text(&entry, &image)))?;
         }
     }
     Ok(exit::DONE)

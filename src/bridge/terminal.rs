@@ -2,6 +2,7 @@
 
 use super::conversation::{Answer, Conversation};
 use super::piped::Ended;
+use super::printable;
 use crate::language::console::{LocalCommand, fault_text, local_answer, selectors_of};
 use crate::object::{Objects, Outcome, Replica};
 use crate::systems::Port;
@@ -86,7 +87,7 @@ fn talk(port: Port, history: &PathBuf) -> rustyline::Result<Ended> {
                 match answer {
                     Answer::Message { told, outcome, .. } => {
                         failed |= matches!(*outcome, Outcome::Failed(_));
-                        writeln!(out, "{}", told.text)?;
+                        writeln!(out, "{}", printable(&told.text))?;
                     }
                     Answer::InDoubt { why, .. } => {
                         failed = true;
@@ -94,14 +95,15 @@ fn talk(port: Port, history: &PathBuf) -> rustyline::Result<Ended> {
                     }
                     Answer::Refused(fault) => {
                         failed = true;
-                        writeln!(out, "{}", fault_text(&fault))?;
+                        writeln!(out, "{}", printable(&fault_text(&fault)))?;
                     }
                     Answer::Local(LocalCommand::Quit) => {
                         let _ = editor.save_history(history);
                         return Ok(if failed { Ended::WithFailures } else { Ended::Well });
                     }
                     Answer::Local(command) => {
-                        writeln!(out, "{}", local_answer(&command, &replica.image, &replica.problems))?;
+                        let text = local_answer(&command, &replica.image, &replica.problems);
+                        writeln!(out, "{}", printable(&text))?;
                     }
                 }
                 continue;

@@ -64,6 +64,7 @@ fn phrases_become_methods() {
         ("place it at 1, 2", "move_to(): self.x = 1; self.y = 2"),
         ("set the label to a given text", "set_label(text): self.label = text"),
         ("set the caption to \"hello world\"", "set_label(): self.label = \"hello world\""),
+        ("Set the LABEL to \"Hello World, ÄÖ\"", "set_label(): self.label = \"Hello World, ÄÖ\""),
         ("change the colour to #ff0000", "set_color(): self.color = \"#ff0000\""),
         ("set x to 5", "set_x(): self.x = 5"),
         ("set the point's x to 5", "set_x(): self.x = 5"),

@@ -177,7 +177,7 @@ fn take_name(words: &mut Vec<Token>) -> Option<String> {
 }
 
 fn split(text: &str) -> Result<Vec<Token>, Fault> {
-    let text = text.to_lowercase().replace(['\u{2019}', '\u{2018}'], "'");
+    let text = text.replace(['\u{2019}', '\u{2018}'], "'");
     let mut tokens = Vec::new();
     let mut rest = text.as_str();
     loop {
@@ -189,7 +189,7 @@ fn split(text: &str) -> Result<Vec<Token>, Fault> {
             let Some(end) = body.find(['"', '\u{201d}']) else {
                 return Err(refuse("the text in quotes has no end".to_string()));
             };
-            tokens.push(constant(&body[..end], Value::Text(body[..end].to_string())));
+            tokens.push(constant(&body[..end].to_lowercase(), Value::Text(body[..end].to_string())));
             rest = body[end..].trim_start_matches(['"', '\u{201d}']);
             continue;
         }
@@ -201,7 +201,7 @@ fn split(text: &str) -> Result<Vec<Token>, Fault> {
         let end = rest.find(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '(' | ')' | '"' | '`' | '!' | '?'));
         let (found, after) = rest.split_at(end.unwrap_or(rest.len()));
         rest = after;
-        let found = found.trim_end_matches(['.', ':']);
+        let found = &*found.trim_end_matches(['.', ':']).to_lowercase();
         let found = found.strip_suffix("'s").unwrap_or(found);
         tokens.push(match found {
             "true" | "yes" => constant(found, Value::Boolean(true)),

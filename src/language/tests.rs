@@ -96,7 +96,7 @@ fn an_unknown_target_is_created_at_the_centre() {
     assert_eq!(world.image.object(world.image.named("next").unwrap()).unwrap().parents.len(), 1);
     assert_eq!(world.ask("= world.next.color"), "red");
     assert_ne!((world.ask("get next x"), world.ask("get next y")), ("0".into(), "0".into()));
-    assert_eq!(world.fault("create_point point").kind, FaultKind::DoesNotUnderstand);
+    assert_eq!(world.fault("create_point point").kind, FaultKind::BadName);
 }
 
 #[test]

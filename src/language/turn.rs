@@ -256,7 +256,13 @@ impl Vm {
         let (id, args) = {
             let mut active = active.borrow_mut();
             let mut args = Args::default();
-            for argument in &envelope.args {
+            for (index, argument) in envelope.args.iter().enumerate() {
+                if let Some(name) = &argument.name
+                    && envelope.args[..index].iter().any(|earlier| earlier.name.as_ref() == Some(name))
+                {
+                    let message = format!("{selector} got `{name}` twice");
+                    return Err(raise(Fault::new(FaultKind::BadArgument, message)));
+                }
                 let value = argument.value.resolve(&active.draft);
                 let value = value.map_err(|name| raise(native::unknown_object(&active.draft, &name)))?;
                 match &argument.name {
@@ -266,7 +272,15 @@ impl Vm {
             }
             let id = match &envelope.target {
                 Target::Id(id) => *id,
-                Target::Name(name) => match (active.draft.named(name), selector.strip_prefix("create_")) {
+                Target::Name(name) => match (active.draft.meant(name), selector.strip_prefix("create_")) {
+                    (Some(id), Some(prototype))
+                        if !prototype.is_empty()
+                            && lookup(&active.draft, id, selector).is_none()
+                            && lookup(&active.draft, id, "does_not_understand").is_none() =>
+                    {
+                        let message = format!("an object is called `{}` already", active.draft.title(id));
+                        return Err(raise(Fault::new(FaultKind::BadName, message)));
+                    }
                     (Some(id), _) => id,
                     (None, Some(prototype)) if !prototype.is_empty() => {
                         return native::create(&mut active, prototype, name, args).map_err(raise);

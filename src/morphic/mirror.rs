@@ -58,10 +58,10 @@ impl Mirror {
         self.children.get(&id).into_iter().flatten().copied()
     }
 
-    /// The object and all that delegate to it, however far.
-    pub fn heirs(&self, id: ObjectId) -> BTreeSet<ObjectId> {
-        let mut found = BTreeSet::from([id]);
-        let mut next = vec![id];
+    /// These objects and all that delegate to one of them, however far.
+    pub fn heirs(&self, of: impl IntoIterator<Item = ObjectId>) -> BTreeSet<ObjectId> {
+        let mut found: BTreeSet<ObjectId> = of.into_iter().collect();
+        let mut next: Vec<ObjectId> = found.iter().copied().collect();
         while let Some(id) = next.pop() {
             next.extend(self.children(id).filter(|child| found.insert(*child)));
         }
@@ -143,6 +143,7 @@ impl Mirror {
                     *awaited = sequence;
                 }
             }
+            StateUpdateEvent::Status(Status { read_only: Some(_), .. }) => self.transcript.give_up(),
             StateUpdateEvent::ProblemSolved { .. } | StateUpdateEvent::Status(_) => {}
         }
     }
@@ -259,11 +260,11 @@ pub(crate) mod tests {
         mirror.learn(settled(1, completed(vec![Change::Create(Box::new(child.clone()))])));
         mirror.learn(settled(2, completed(vec![set(&point, "x", Value::Number(5.0))])));
         assert_eq!(mirror.take_touched(), BTreeSet::from([point.id, child.id]));
-        assert_eq!(mirror.heirs(point.id), BTreeSet::from([point.id, child.id]));
+        assert_eq!(mirror.heirs([point.id]), BTreeSet::from([point.id, child.id]));
         let x = mirror.image().object(point.id).and_then(|object| object.slots.get("x")?.as_value().cloned());
         assert_eq!(x, Some(Value::Number(5.0)));
         mirror.learn(settled(3, completed(vec![Change::Delete(Box::new(child))])));
-        assert_eq!(mirror.heirs(point.id), BTreeSet::from([point.id]));
+        assert_eq!(mirror.heirs([point.id]), BTreeSet::from([point.id]));
     }
 
     #[test]
@@ -280,6 +281,27 @@ pub(crate) mod tests {
         mirror.learn(EventBody::State(StateUpdateEvent::TurnsDurable { sequences: vec![3] }));
         assert_eq!(progress(&mirror), Progress::Durable);
         assert_eq!(mirror.transcript.iter().len(), 1);
+    }
+
+    #[test]
+    fn what_is_under_way_when_the_disk_fails_is_in_doubt() {
+        let mut mirror = told(vec![]);
+        mirror.transcript.sent(7, "set point x=1".into());
+        mirror.learn(EventBody::State(StateUpdateEvent::CommandAccepted { ticket: 7, sequence: 3 }));
+        mirror.learn(settled(3, completed(vec![])));
+        let status = Status { read_only: Some("full".into()), ..Status::default() };
+        mirror.learn(EventBody::State(StateUpdateEvent::Status(status)));
+        assert_eq!(mirror.transcript.iter().last().map(|entry| entry.progress), Some(Progress::InDoubt));
+    }
+
+    #[test]
+    fn a_long_answer_is_shown_in_part() {
+        let mut mirror = told(vec![]);
+        mirror.transcript.note("", &"line\n".repeat(100_000), Progress::Note);
+        mirror.transcript.note("", &"x".repeat(1_000_000), Progress::Note);
+        assert!(
+            mirror.transcript.iter().all(|entry| entry.answer.len() < 10_000 && entry.answer.lines().count() <= 102)
+        );
     }
 
     #[test]
@@ -308,7 +330,7 @@ pub(crate) mod tests {
         }));
         assert_eq!(mirror.image().ids(), [new.id]);
         assert!(mirror.take_touched().contains(&old.id), "what is gone is touched too");
-        assert_eq!(mirror.heirs(old.id).len(), 1);
+        assert_eq!(mirror.heirs([old.id]).len(), 1);
         let durable = mirror.transcript.iter().any(|entry| entry.progress == Progress::Durable);
         assert!(durable, "what was on disk before the full state is marked so");
     }

@@ -46,15 +46,27 @@ impl Seating {
         moved
     }
 
-    /// Left upper corner of the object's card in world units, y downwards. `size_of` tells sizes of cards.
-    pub fn place(&self, mirror: &Mirror, id: ObjectId, size_of: &dyn Fn(ObjectId) -> [f32; 2]) -> [f32; 2] {
-        let place = slots_place(mirror, id);
-        let Some(host) = self.host_of.get(&id) else { return place };
-        let guests = self.guests.get(host).into_iter().flatten();
-        let above: f32 = guests.take_while(|guest| **guest != id).map(|guest| size_of(*guest)[1] + GAP).sum();
-        // Beside a prototype that shows no card there is room from its very place on.
-        let right = if is_built_in(*host) { 0.0 } else { size_of(*host)[0] + GAP };
-        [place[0] + right, place[1] + above]
+    /// Left upper corners of the objects' cards in world units, y downwards. `size_of` tells sizes of cards.
+    pub fn places(
+        &self,
+        mirror: &Mirror,
+        of: &BTreeSet<ObjectId>,
+        size_of: &dyn Fn(ObjectId) -> [f32; 2],
+    ) -> BTreeMap<ObjectId, [f32; 2]> {
+        let mut places: BTreeMap<ObjectId, [f32; 2]> = of.iter().map(|id| (*id, slots_place(mirror, *id))).collect();
+        let hosts: BTreeSet<ObjectId> = of.iter().filter_map(|id| self.host_of.get(id).copied()).collect();
+        for host in hosts {
+            // Beside a prototype that shows no card there is room from its very place on.
+            let right = if is_built_in(host) { 0.0 } else { size_of(host)[0] + GAP };
+            let mut above = 0.0;
+            for guest in self.guests.get(&host).into_iter().flatten() {
+                if let Some(place) = places.get_mut(guest) {
+                    *place = [place[0] + right, place[1] + above];
+                }
+                above += size_of(*guest)[1] + GAP;
+            }
+        }
+        places
     }
 }
 
@@ -91,7 +103,7 @@ mod tests {
     const SIZE: [f32; 2] = [184.0, 96.0];
 
     fn at(seating: &Seating, mirror: &Mirror, id: ObjectId) -> [f32; 2] {
-        seating.place(mirror, id, &|_| SIZE)
+        seating.places(mirror, &BTreeSet::from([id]), &|_| SIZE)[&id]
     }
 
     #[test]

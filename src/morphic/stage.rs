@@ -13,10 +13,8 @@ use bevy::render::render_resource::{Extent3d, TextureDimension, TextureFormat};
 use bevy::sprite::{Anchor, BorderRect, SliceScaleMode, SpriteImageMode, TextureSlicer};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Depth between two cards that lie one above the other; ±1,000 is all there is.
-const LAYER: f32 = 0.01;
-/// Most cards that keep a layer of their own.
-const LAYERS: usize = 60_000;
+/// Depth of all cards together; ±1,000 is all there is. The chosen one lies above.
+const DEPTH: f32 = 600.0;
 /// Height of a line of text against the size of its font, as Bevy lays it out.
 const LINE_HEIGHT: f32 = 1.2;
 /// Pixels of a rounded corner in its texture.
@@ -114,16 +112,16 @@ impl Stage {
         emphasis: impl Fn(ObjectId) -> Emphasis,
     ) {
         // An inherited slot may show on every heir; a rename on everything that points there.
-        let mut stale: BTreeSet<ObjectId> = touched.iter().flat_map(|id| mirror.heirs(*id)).collect();
-        stale.extend(self.seating.update(mirror, &stale));
-        let guests: Vec<ObjectId> = stale.iter().flat_map(|id| mirror.heirs(*id)).collect();
-        stale.extend(guests);
+        let mut stale = mirror.heirs(touched.iter().copied());
+        let moved = self.seating.update(mirror, &stale);
+        stale.extend(mirror.heirs(moved));
         if let Some((id, _)) = carried {
             stale.insert(id);
         }
         stale.extend(self.cards.iter().filter(|(id, card)| card.emphasis != emphasis(**id)).map(|(id, _)| *id));
-        for id in stale {
-            self.draw_card(commands, mirror, id, carried, emphasis(id));
+        let places = self.seating.places(mirror, &stale, &|id| card_size(mirror, id));
+        for (id, place) in places {
+            self.draw_card(commands, mirror, id, place, carried, emphasis(id));
         }
     }
 
@@ -164,6 +162,7 @@ impl Stage {
         commands: &mut Commands,
         mirror: &Mirror,
         id: ObjectId,
+        mut place: [f32; 2],
         carried: Option<(ObjectId, [f32; 2])>,
         emphasis: Emphasis,
     ) {
@@ -173,15 +172,14 @@ impl Stage {
             }
             return;
         };
-        let mut place = self.seating.place(mirror, id, &|id| card_size(mirror, id));
         if let Some((_, by)) = carried.filter(|(carried, _)| *carried == id) {
             place = [place[0] + by[0], place[1] + by[1]];
         }
-        let layer = match emphasis {
-            Emphasis::Selected => LAYERS + 1,
-            _ => self.cards.range(..id).count().min(LAYERS),
+        let depth = match emphasis {
+            Emphasis::Selected => DEPTH + 1.0,
+            _ => DEPTH * depth_of(id),
         };
-        let center = Vec3::new(place[0] + face.size[0] / 2.0, -(place[1] + face.size[1] / 2.0), layer as f32 * LAYER);
+        let center = Vec3::new(place[0] + face.size[0] / 2.0, -(place[1] + face.size[1] / 2.0), depth);
         let transform =
             Transform::from_translation(center).with_rotation(Quat::from_rotation_z(-face.rotation.to_radians()));
         if let Some(card) = self.cards.get_mut(&id) {
@@ -286,6 +284,12 @@ impl Stage {
             Transform::from_xyz(x, y, 0.004),
         )
     }
+}
+
+/// Where among the others a card lies, from 0 to 1: in the order of the ids, which are as good as random, whatever comes
+/// and goes.
+fn depth_of(id: ObjectId) -> f32 {
+    (id.0.as_u128() >> 104) as f32 / (1_u32 << 24) as f32
 }
 
 /// A colour of the tokens for Bevy.

@@ -9,6 +9,10 @@ use std::collections::{BTreeMap, VecDeque};
 const MAX_ENTRIES: usize = 2_000;
 /// Longest value that is shown inside a line, in characters.
 const MAX_VALUE: usize = 80;
+/// Longest line and longest answer, in characters; and lines of an answer. All of it is laid out in each frame.
+const MAX_LINE: usize = 400;
+const MAX_ANSWER: usize = 8_000;
+const MAX_ANSWER_LINES: usize = 100;
 
 /// How far a message has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub enum Progress {
     Durable,
     /// It changed nothing.
     Failed,
+    /// What became of it was not learned: the log will tell.
+    InDoubt,
     /// No message: something the window says itself.
     Note,
     /// No message: something the window warns of.
@@ -59,7 +65,7 @@ impl Transcript {
 
     /// Adds a line that the window answers itself.
     pub fn note(&mut self, line: &str, answer: &str, progress: Progress) {
-        self.push(None, line.to_string(), answer.to_string(), progress);
+        self.push(None, line.to_string(), clipped(answer), progress);
     }
 
     /// A command went out under this ticket.
@@ -80,7 +86,7 @@ impl Transcript {
     pub(super) fn refused(&mut self, ticket: u64, fault: &Fault) {
         let Some(number) = self.tickets.remove(&ticket) else { return };
         if let Some(entry) = self.entry(number) {
-            entry.answer = fault.message.clone();
+            entry.answer = clipped(&fault.message);
             entry.progress = Progress::Failed;
         }
     }
@@ -94,7 +100,7 @@ impl Transcript {
         });
         self.sequences.insert(sequence, number);
         if let Some(entry) = self.entry(number) {
-            entry.answer = outcome_text(envelope, outcome, objects);
+            entry.answer = clipped(&outcome_text(envelope, outcome, objects));
             entry.progress = match outcome {
                 Outcome::Completed { .. } => Progress::Settled,
                 Outcome::Failed(_) => Progress::Failed,
@@ -113,12 +119,29 @@ impl Transcript {
         }
     }
 
-    /// Everything up to this message is on disk: what was missed of it needs no mark any more.
+    /// Everything up to this message is on disk. What still waits for its outcome then will not hear of it any more.
     pub(super) fn durable_up_to(&mut self, durable: u64) {
         let later = self.sequences.split_off(&durable.saturating_add(1));
         let done: Vec<u64> = self.sequences.keys().copied().collect();
+        let missed: Vec<u64> = self.sequences.values().copied().collect();
         self.durable(&done);
+        missed.into_iter().for_each(|number| self.doubt(number));
         self.sequences = later;
+    }
+
+    /// The world writes nothing any more: what was under way is in doubt.
+    pub(super) fn give_up(&mut self) {
+        let under_way =
+            std::mem::take(&mut self.tickets).into_values().chain(std::mem::take(&mut self.sequences).into_values());
+        under_way.collect::<Vec<_>>().into_iter().for_each(|number| self.doubt(number));
+    }
+
+    fn doubt(&mut self, number: u64) {
+        if let Some(entry) = self.entry(number)
+            && matches!(entry.progress, Progress::Waiting | Progress::Settled)
+        {
+            entry.progress = Progress::InDoubt;
+        }
     }
 
     fn entry(&mut self, number: u64) -> Option<&mut Entry> {
@@ -133,8 +156,22 @@ impl Transcript {
         if self.entries.len() == MAX_ENTRIES {
             self.entries.pop_front();
         }
+        let line = match line.char_indices().nth(MAX_LINE) {
+            Some((end, _)) => format!("{}…", &line[..end]),
+            None => line,
+        };
         self.entries.push_back(Entry { number, sequence, line, answer, progress });
         number
+    }
+}
+
+/// An answer of a length that can be shown.
+fn clipped(answer: &str) -> String {
+    let by_lines = answer.match_indices('\n').nth(MAX_ANSWER_LINES - 1).map(|(end, _)| end);
+    let by_characters = answer.char_indices().nth(MAX_ANSWER).map(|(end, _)| end);
+    match by_lines.into_iter().chain(by_characters).min() {
+        Some(end) => format!("{}\n… and more: `log` shows all of it", &answer[..end]),
+        None => answer.to_string(),
     }
 }
 

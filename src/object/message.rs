@@ -31,7 +31,7 @@ impl Literal {
     pub fn resolve(&self, objects: &dyn Objects) -> Result<Value, String> {
         Ok(match self {
             Self::Value(value) => value.clone(),
-            Self::Named(name) => Value::Object(objects.named(name).ok_or_else(|| name.clone())?),
+            Self::Named(name) => Value::Object(objects.meant(name).ok_or_else(|| name.clone())?),
             Self::List(items) => Value::List(items.iter().map(|item| item.resolve(objects)).collect::<Result<_, _>>()?),
             Self::Map(entries) => {
                 let mut map = BTreeMap::new();

@@ -179,6 +179,19 @@ pub trait Objects {
     /// Every id, ascending.
     fn ids(&self) -> Vec<ObjectId>;
 
+    /// The object that a person means: by its name, or by its id in angle brackets, of which the first digits are enough
+    /// where only one object's begins so.
+    fn meant(&self, text: &str) -> Option<ObjectId> {
+        let Some(digits) = text.strip_prefix('<').and_then(|text| text.strip_suffix('>')) else {
+            return self.named(text);
+        };
+        let digits = digits.replace('-', "").to_ascii_lowercase();
+        let is_meant = |id: &ObjectId| digits.len() >= 8 && id.0.simple().to_string().starts_with(&digits);
+        let mut found = self.ids().into_iter().filter(is_meant);
+        let first = found.next()?;
+        found.next().is_none().then_some(first)
+    }
+
     /// Every name in the world, ascending.
     fn names(&self) -> Vec<Name> {
         let mut names: Vec<Name> = self.ids().iter().filter_map(|id| self.object(*id)?.name.cloned()).collect();

@@ -11,7 +11,7 @@ pub(super) const FORMAT: u8 = 1;
 /// The shape of every body that this program writes.
 const SCHEMA: u16 = 1;
 /// No body is longer than this, in bytes.
-const LONGEST: usize = 1 << 30;
+pub(super) const LONGEST: usize = 1 << 30;
 const MAGIC: [u8; 2] = *b"HW";
 /// Kinds from here on may be skipped by a program that doesn't know them.
 const OPTIONAL: u8 = 128;

@@ -3,14 +3,17 @@
 //! Fields may be added, each with a default; none is renamed, removed or given another meaning. Unknown fields are
 //! passed over. The vocabulary itself is not serialised: it may change, this may not.
 
+use super::record::LONGEST;
 use crate::object::{MapKey, MethodVersion, Name, Object, ObjectId, Origin, Slot, SlotContent, Slots, Value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The bytes of a serial form.
+/// The bytes of a serial form, as many as a record may have.
 pub(super) fn to_bytes<T: Serialize>(wire: &T) -> Result<Vec<u8>, String> {
-    rmp_serde::to_vec_named(wire).map_err(|error| error.to_string())
+    let bytes = rmp_serde::to_vec_named(wire).map_err(|error| error.to_string())?;
+    // Never written: what can't be read back would be lost, acknowledged or not.
+    if bytes.len() > LONGEST { Err(format!("a record of {} bytes is too long", bytes.len())) } else { Ok(bytes) }
 }
 
 /// The serial form in these bytes.

@@ -9,6 +9,7 @@ use super::schedule::FrameSystems;
 use crate::object::{Argument, Envelope, Fault, FaultKind, Literal, StateUpdateEvent, Target, UICommand, Value};
 use bevy::prelude::*;
 use crossbeam_channel::Receiver;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Messages that may be under way; beyond it commands wait on the switchboard.
@@ -17,19 +18,40 @@ const UNDER_WAY: usize = 16_384;
 const MAX_COMMAND_BYTES: usize = 1 << 20;
 
 #[derive(Resource)]
-struct Submissions(Receiver<Submission>);
-
-pub(super) fn plugin(app: &mut App, submissions: Receiver<Submission>) {
-    app.insert_resource(Submissions(submissions)).add_systems(Update, take_in_commands.in_set(FrameSystems::Intake));
+struct Submissions {
+    /// None once the world closes: who sends then is told.
+    open: Option<Receiver<Submission>>,
+    /// Sent before it closed.
+    last: VecDeque<Submission>,
 }
 
-/// Takes nothing in any more: who sends finds the world closed.
+impl Submissions {
+    fn next(&mut self) -> Option<Submission> {
+        self.last.pop_front().or_else(|| self.open.as_ref()?.try_recv().ok())
+    }
+}
+
+pub(super) fn plugin(app: &mut App, submissions: Receiver<Submission>) {
+    let submissions = Submissions { open: Some(submissions), last: VecDeque::new() };
+    app.insert_resource(submissions).add_systems(Update, take_in_commands.in_set(FrameSystems::Intake));
+}
+
+/// Takes nothing in any more but what was sent so far: who sends finds the world closed.
 pub(super) fn close(world: &mut World) {
-    world.remove_resource::<Submissions>();
+    if let Some(mut submissions) = world.get_resource_mut::<Submissions>()
+        && let Some(open) = submissions.open.take()
+    {
+        submissions.last.extend(open.try_iter());
+    }
+}
+
+/// Whether everything that was sent before the world closed is taken in.
+pub(super) fn is_empty(world: &World) -> bool {
+    world.get_resource::<Submissions>().is_none_or(|submissions| submissions.last.is_empty())
 }
 
 fn take_in_commands(
-    submissions: If<Res<Submissions>>,
+    mut submissions: ResMut<Submissions>,
     clock: Res<Clock>,
     journal: Res<Journal>,
     problems: Res<Problems>,
@@ -38,7 +60,7 @@ fn take_in_commands(
     mut outbox: ResMut<Outbox>,
 ) {
     while pipeline.waiting() < UNDER_WAY {
-        let Ok(Submission { port, request }) = submissions.0.0.try_recv() else { return };
+        let Some(Submission { port, request }) = submissions.next() else { return };
         match request {
             Request::Open { sender_id, events } => subscribers.open(port, sender_id, events),
             Request::FullState => subscribers.ask_full_state(port),
@@ -61,7 +83,7 @@ fn take_in_commands(
                             issued_at: (clock.unix_ms)(),
                             retries: None,
                         };
-                        admit(envelope, &command, &problems, pipeline.world_id)
+                        admit(envelope, &command, &problems, &pipeline)
                     },
                     Err,
                 );
@@ -84,7 +106,7 @@ fn admit(
     mut envelope: Envelope,
     command: &UICommand,
     problems: &Problems,
-    world_id: uuid::Uuid,
+    pipeline: &Pipeline,
 ) -> Result<Envelope, Fault> {
     let size = command_bytes(command);
     if size > MAX_COMMAND_BYTES {
@@ -105,7 +127,11 @@ fn admit(
         return Err(Fault::new(FaultKind::BadArgument, message));
     };
     if command.selector.as_str() == "retry" {
-        envelope.correlation_id = Some(Envelope::id_of(world_id, problem.sequence));
+        if pipeline.retries(problem.sequence) {
+            let message = format!("message {number} is being tried again already");
+            return Err(Fault::new(FaultKind::Refused, message));
+        }
+        envelope.correlation_id = Some(Envelope::id_of(pipeline.world_id, problem.sequence));
         envelope.target = problem.envelope.target.clone();
         envelope.selector = problem.envelope.selector.clone();
         envelope.args = problem.envelope.args.clone();
@@ -115,20 +141,12 @@ fn admit(
 }
 
 fn command_bytes(command: &UICommand) -> usize {
-    fn value(of: &Value) -> usize {
-        match of {
-            Value::Text(text) => text.len(),
-            Value::List(items) => items.iter().map(value).sum(),
-            Value::Map(entries) => entries.values().map(value).sum(),
-            _ => 8,
-        }
-    }
     fn literal(of: &Literal) -> usize {
         match of {
-            Literal::Value(of) => value(of),
+            Literal::Value(of) => of.bytes(),
             Literal::Named(name) => name.len(),
             Literal::List(items) => items.iter().map(literal).sum(),
-            Literal::Map(entries) => entries.iter().map(|(_, of)| literal(of)).sum(),
+            Literal::Map(entries) => entries.iter().map(|(key, of)| key.bytes() + literal(of)).sum(),
         }
     }
     let target = match &command.target {

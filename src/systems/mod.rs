@@ -93,7 +93,8 @@ pub fn start_closing(world: &mut World) {
 
 /// Closes the journal, if every message has come to its durable end (or none can any more). Answers whether it did.
 pub fn finish_closing(world: &mut World) -> bool {
-    let settled = world.get_resource::<pipeline::Pipeline>().is_none_or(pipeline::Pipeline::is_settled);
+    let settled = intake::is_empty(world)
+        && world.get_resource::<pipeline::Pipeline>().is_none_or(pipeline::Pipeline::is_settled);
     if !settled && !journal::is_read_only(world) {
         return false;
     }
@@ -107,7 +108,6 @@ pub fn finish_closing(world: &mut World) -> bool {
 /// Commands that still wait on the switchboard are taken in first; later ones find the world closed.
 pub fn close_world(app: &mut App) {
     const PATIENCE: Duration = Duration::from_millis(2);
-    app.update();
     start_closing(app.world_mut());
     loop {
         app.update();

@@ -63,6 +63,12 @@ impl Pipeline {
         self.numbered.len() + self.journaling.len() + self.ready.len() + self.delivered.len() + self.settled.len()
     }
 
+    /// Whether the failed message is being tried again already.
+    pub(super) fn retries(&self, failed: u64) -> bool {
+        let queues = self.numbered.iter().chain(self.journaling.values()).chain(&self.ready);
+        queues.into_iter().any(|message| message.envelope.retries == Some(failed))
+    }
+
     /// Whether no message is under way.
     pub(super) fn is_settled(&self) -> bool {
         self.waiting() == 0

@@ -51,6 +51,9 @@ fn entry_ui(ui: &mut Ui, mirror: &Mirror, entry: &Entry, commands: &mut Vec<Comm
         Progress::Settled => ("○", tokens::AMBER, "Done; its record is on its way to the disk"),
         Progress::Durable => ("✔", tokens::GREEN, "Done and on disk"),
         Progress::Failed => ("✖", tokens::RED, "Failed; nothing was changed"),
+        Progress::InDoubt => {
+            ("?", tokens::AMBER, "Not acknowledged: after the next start `log` shows what became of it")
+        }
         Progress::Note => ("", tokens::FAINT, ""),
         Progress::Warning => ("!", tokens::AMBER, ""),
     };

@@ -18,6 +18,8 @@ use std::collections::HashMap;
 /// Room of the button at the end of an own slot, in pixels.
 const REMOVE_WIDTH: f32 = 32.0;
 
+/// Longest value that is edited in place.
+const MAX_FIELD_BYTES: usize = 20_000;
 /// Width of the button beside the fields of a new slot, in pixels.
 const ADD_WIDTH: f32 = 80.0;
 
@@ -234,6 +236,11 @@ fn slot_ui(
             if response.changed() {
                 commands.extend(Command::to(id, "set", vec![(name.as_str(), Value::Boolean(now))]));
             }
+            return None;
+        }
+        if value.bytes() > MAX_FIELD_BYTES {
+            let text = format!("{} of {} bytes: too long to edit here", value.kind(), value.bytes());
+            ui.label(RichText::new(text).size(SMALL).color(color(tokens::FAINT)));
             return None;
         }
         let shown = field_text(mirror, value);

@@ -232,14 +232,26 @@ fn use_mouse(
     buttons: Res<ButtonInput<MouseButton>>,
     keys: Res<ButtonInput<KeyCode>>,
     mut wheel: MessageReader<MouseWheel>,
+    mut last: Local<[f32; 2]>,
 ) {
     let desk = &mut *desk;
+    if !window.focused
+        && let Some(Deed::PutBack) = desk.hand.cancel()
+    {
+        desk.carried = None;
+    }
     let step = |wheel: &MouseWheel| match wheel.unit {
         MouseScrollUnit::Line => wheel.y,
         MouseScrollUnit::Pixel => wheel.y / MouseScrollUnit::SCROLL_UNIT_CONVERSION_FACTOR,
     };
     let steps: f32 = wheel.read().map(step).sum::<f32>().clamp(-4.0, 4.0);
-    let Some(at) = window.cursor_position().map(|at| [at.x, at.y]) else { return };
+    // Outside the window a gesture ends where the pointer left it.
+    let inside = window.cursor_position().map(|at| [at.x, at.y]);
+    if inside.is_none() && !desk.hand.is_busy() {
+        return;
+    }
+    let at = inside.unwrap_or(*last);
+    *last = at;
     if panels.pointer_taken && !desk.hand.is_busy() {
         return;
     }

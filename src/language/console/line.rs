@@ -162,10 +162,10 @@ impl<'a> Reader<'a> {
         if self.rest().starts_with("@<") {
             let id = self.until(char::is_whitespace);
             let inner = id.trim_start_matches("@<").trim_end_matches('>');
-            return match uuid::Uuid::parse_str(inner) {
-                Ok(id) => Ok(Target::Id(ObjectId(id))),
-                Err(_) => Err(syntax(&format!("`{id}` is no object; an unnamed one reads @<its whole id>"))),
-            };
+            return Ok(match uuid::Uuid::parse_str(inner) {
+                Ok(id) => Target::Id(ObjectId(id)),
+                Err(_) => Target::Name(format!("<{inner}>")),
+            });
         }
         self.take('@');
         let word = self.word();
@@ -188,13 +188,16 @@ impl<'a> Reader<'a> {
             }
             return Ok(Argument { name: Some(name), value: self.value(0, false)? });
         }
+        if word.is_empty() && self.peek() == Some('=') {
+            return Err(self.wrong("no space stands around `=`: name=value"));
+        }
         self.at = start;
         Ok(Argument { name: None, value: self.value(0, false)? })
     }
 
     /// One value. Inside brackets a bare word ends at a comma or a bracket; `alone`, it may have spaces.
     fn value(&mut self, depth: usize, alone: bool) -> Result<Literal, Fault> {
-        if depth > MAX_DEPTH {
+        if depth >= MAX_DEPTH && matches!(self.peek(), Some('[' | '{')) {
             return Err(self.wrong(&format!("lists and maps may be nested {MAX_DEPTH} deep")));
         }
         match self.peek() {
@@ -216,9 +219,11 @@ impl<'a> Reader<'a> {
         self.take('@');
         if self.take('<') {
             let id = self.until(|c| c == '>');
-            let id = uuid::Uuid::parse_str(id).map_err(|_| self.wrong("an unnamed object reads @<its whole id>"))?;
             self.take('>');
-            return Ok(Value::Object(ObjectId(id)).into());
+            return match uuid::Uuid::parse_str(id) {
+                Ok(id) => Ok(Value::Object(ObjectId(id)).into()),
+                Err(_) => Ok(Literal::Named(format!("<{id}>"))),
+            };
         }
         let word = self.until(|c| !(c.is_alphanumeric() || c == '_'));
         if word.is_empty() {
