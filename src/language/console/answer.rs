@@ -8,6 +8,16 @@ use std::fmt::Write;
 /// Longest value shown in a line about a change, in characters.
 const COLUMNS: usize = 60;
 
+/// Words of the console itself, and what they do.
+const CONSOLE_WORDS: [(&str, &str); 6] = [
+    ("help", "help\n  Shows how a line looks; `help SELECTOR` explains a message."),
+    ("objects", "objects\n  Lists every object."),
+    ("problems", "problems\n  Lists the failed messages that wait."),
+    ("retry", "retry N\n  Sends the failed message with this number again."),
+    ("dismiss", "dismiss N\n  Lets the failed message with this number go."),
+    ("quit", "quit\n  Ends the program, once everything is on disk."),
+];
+
 /// What a local command answers. `Quit` answers nothing.
 pub fn local_answer(command: &LocalCommand, objects: &dyn Objects, problems: &[Problem]) -> String {
     match command {
@@ -40,7 +50,8 @@ pub fn problem_text(problem: &Problem, objects: &dyn Objects) -> String {
     let number = problem.sequence;
     format!(
         "{number}: {} {target} failed: {} (retry {number}, dismiss {number})",
-        problem.envelope.selector, problem.fault.message
+        problem.envelope.selector,
+        sentence(&problem.fault)
     )
 }
 
@@ -61,6 +72,7 @@ pub fn help_text(selector: Option<&str>) -> String {
                 let shape = format!("{selector} OBJECT{}{slots}", params.concat());
                 format!("{shape}\n  {}\n  for example: {}", spec.doc, spec.example)
             }
+            None if let Some((_, told)) = CONSOLE_WORDS.iter().find(|(word, _)| *word == selector) => told.to_string(),
             None => {
                 let names = NATIVES.iter().map(|spec| spec.selector);
                 let near = crate::object::nearest(selector, names);
@@ -123,14 +135,19 @@ pub fn result_text(result: &Value, objects: &dyn Objects) -> String {
 
 /// A fault in words: what happened, the nearest names, where.
 pub fn fault_text(fault: &Fault) -> String {
-    let mut out = fault.message.clone();
-    if !fault.suggestions.is_empty() && !fault.suggestions.iter().all(|name| out.contains(name)) {
-        let _ = write!(out, "; nearest: {}", fault.suggestions.join(", "));
-    }
+    let mut out = sentence(fault);
     for place in &fault.trace {
         let _ = write!(out, "\n  at {place}");
     }
     out
+}
+
+/// What happened, with the nearest names where the sentence has them not yet.
+fn sentence(fault: &Fault) -> String {
+    if fault.suggestions.is_empty() || fault.message.contains("nearest: ") {
+        return fault.message.clone();
+    }
+    format!("{}; nearest: {}", fault.message, fault.suggestions.join(", "))
 }
 
 /// One line for each change that a person would want to see.

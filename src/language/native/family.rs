@@ -149,7 +149,14 @@ pub(super) fn delete(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
         let message = format!("{} can't be deleted: the world itself uses it", call.title());
         return Err(Fault::new(FaultKind::Refused, message));
     }
-    let forced = call.args.find("force") == Some(&Value::Boolean(true));
+    let forced = match call.args.find("force") {
+        None => false,
+        Some(Value::Boolean(forced)) => *forced,
+        Some(other) => {
+            let message = format!("`force` takes true or false, and this is {}", other.kind());
+            return Err(Fault::new(FaultKind::BadArgument, message));
+        }
+    };
     if !heirs.is_empty() && !forced {
         let titles: Vec<String> = heirs.iter().take(5).map(|id| draft.title(*id)).collect();
         let more = heirs.len().saturating_sub(titles.len());
