@@ -1,12 +1,15 @@
 //! The Rust functions that the VM calls: those of the prelude, the root messages, and the few globals.
 
+#![allow(unsafe_code)]
+
 use super::crossing::{Shared, id_from, raise};
 use super::native::{Args, NATIVES};
 use super::send::{Resend, not_a_method};
 use super::turn::fault_of;
 use super::values::from_lua_charged;
 use crate::object::{Fault, FaultKind, ObjectId, Objects};
-use mlua::{Lua, LuaString, MultiValue, Table, Value as LuaValue, Variadic};
+use mlua::{Lua, LuaString, MultiValue, Table, Value as LuaValue, Variadic, ffi};
+use std::ffi::c_int;
 use std::rc::Rc;
 
 fn id(bytes: &LuaString) -> mlua::Result<ObjectId> {
@@ -146,7 +149,63 @@ pub(super) fn connect(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> mlua::Re
             None => (LuaValue::Nil, LuaValue::Nil),
         })
     })?;
-    cross.set("find", find)
+    cross.set("find", find)?;
+
+    // SAFETY: the function keeps to the rules of a C function of Luau.
+    cross.set("has_object_keys", unsafe { lua.create_c_function(has_object_keys) }?)?;
+    let s = shared.clone();
+    let keys_in_order = lua.create_function(move |lua, keyed: Table| {
+        let mut keys = Vec::new();
+        for pair in keyed.pairs::<LuaValue, LuaValue>() {
+            let (key, _) = pair?;
+            keys.push((key_rank(&key, &s), key));
+        }
+        s.fuel.charge(keys.len() * 8);
+        keys.sort_by(|(a, _), (b, _)| a.cmp(b));
+        lua.create_sequence_from(keys.into_iter().map(|(_, key)| key))
+    })?;
+    cross.set("keys_in_order", keys_in_order)
+}
+
+/// Where a key stands in the order: numbers, texts, booleans, objects by id; other tables and functions keep the order in
+/// which they are found, for nothing tells them apart.
+fn key_rank(key: &LuaValue, shared: &Shared) -> (u8, u64, Vec<u8>) {
+    let number = |number: f64| {
+        let bits = number.to_bits();
+        if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
+    };
+    match key {
+        LuaValue::Integer(value) => (0, number(*value as f64), Vec::new()),
+        LuaValue::Number(value) => (0, number(*value), Vec::new()),
+        LuaValue::String(text) => (1, 0, text.as_bytes().to_vec()),
+        LuaValue::Boolean(value) => (2, u64::from(*value), Vec::new()),
+        LuaValue::Table(table) => match shared.proxies.id_of(table) {
+            Some(id) => (3, 0, id.0.as_bytes().to_vec()),
+            None => (4, 0, Vec::new()),
+        },
+        _ => (4, 0, Vec::new()),
+    }
+}
+
+/// Whether one of the keys of the table at the first place is a table. Those of the list's part are numbers, and passed
+/// over.
+unsafe extern "C-unwind" fn has_object_keys(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: called by the VM with its own state and a table at the first place; two values are pushed for each key, for
+    // which every C function has room, and popped again.
+    unsafe {
+        let mut iter = c_int::try_from(ffi::lua_objlen(state, 1)).unwrap_or(c_int::MAX);
+        let mut found = false;
+        while !found {
+            iter = ffi::lua_rawiter(state, 1, iter);
+            if iter < 0 {
+                break;
+            }
+            found = ffi::lua_type(state, -2) == ffi::LUA_TTABLE;
+            ffi::lua_pop(state, 2);
+        }
+        ffi::lua_pushboolean(state, c_int::from(found));
+    }
+    1
 }
 
 /// The root messages as functions.

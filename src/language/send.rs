@@ -98,7 +98,7 @@ impl Shared {
         }
         let title = self.with(|active| active.draft.title(holder))?;
         let syntax = parse_method(source).map_err(|fault| bad(format!("{title}.{selector}, {fault}")))?;
-        let code = format!("local resend, resend_via, too_many__ = ...; {}", syntax.code);
+        let code = format!("local resend, resend_via, too_many__, each__ = ...; {}", syntax.code);
         // What `world` names can be another object at the next call; other globals never change.
         let compiler = Compiler::new().set_mutable_globals(["world"]);
         let chunk =

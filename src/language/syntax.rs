@@ -1,9 +1,9 @@
 //! What the text of a method says about itself, and the text that the VM runs.
 //!
 //! Luau calls `o:name()` on a table by reading `name` and calling what it finds, so a proxy can't tell a
-//! send from a read. The text that runs therefore differs from the text that people see in three places,
-//! all on the same line: a send reads `S__name`, `resend(…)` gets `self`, and one parameter more catches
-//! arguments that the method does not have.
+//! send from a read. The text that runs therefore differs from the text that people see in four places,
+//! all on the same line: a send reads `S__name`, `resend(…)` gets `self`, one parameter more catches
+//! arguments that the method does not have, and `for … in t` walks `each__(t)`, whose order is defined.
 
 use crate::object::{Name, NameError};
 use full_moon::LuaVersion;
@@ -258,6 +258,13 @@ impl Reader {
     }
 }
 
+/// `pairs(…)` or `ipairs(…)`, which walk in order themselves, and which the VM knows to be quick.
+fn is_walk(expression: &Expression) -> bool {
+    let Expression::FunctionCall(call) = expression else { return false };
+    let ast::Prefix::Name(name) = call.prefix() else { return false };
+    call.suffixes().count() == 1 && matches!(name.token().to_string().as_str(), "pairs" | "ipairs")
+}
+
 impl Visitor for Reader {
     fn visit_block(&mut self, _: &ast::Block) {
         self.scopes.push(Vec::new());
@@ -296,6 +303,13 @@ impl Visitor for Reader {
         self.scopes.push(Vec::new());
         for name in node.names() {
             self.declare(name);
+        }
+        let over = node.expressions();
+        if !over.iter().next().is_some_and(is_walk)
+            && let (Some(start), Some(end)) = (over.start_position(), over.end_position())
+        {
+            self.edits.push((start.bytes(), "each__(".into()));
+            self.edits.push((end.bytes(), ")".into()));
         }
     }
     fn visit_generic_for_end(&mut self, _: &ast::GenericFor) {
@@ -379,6 +393,14 @@ mod tests {
             "return function(self, a, E__) if E__ ~= nil then too_many__() end\n  resend(self, a)\n  \
              return self:S__b():S__c(1)\nend"
         );
+    }
+
+    #[test]
+    fn a_loop_walks_in_a_defined_order() {
+        let source = "function(self) for k, v in self.map do end for k in pairs(t) do end for k in next, t do end end";
+        let code = parse_method(source).unwrap().code;
+        assert!(code.contains("for k, v in each__(self.map) do"), "{code}");
+        assert!(code.contains("for k in pairs(t) do end for k in each__(next, t) do"), "{code}");
     }
 
     #[test]

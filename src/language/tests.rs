@@ -262,6 +262,43 @@ fn a_turn_burns_the_same_whatever_the_caches_hold() {
 }
 
 #[test]
+fn tables_are_walked_in_a_defined_order() {
+    let mut world = Bench::new();
+    for at in 0..12 {
+        world.ask(&format!("create_thing o{at}"));
+    }
+    let sets = "local set = {} for i = 0, 11 do set[world['o' .. i]] = i end set.text = 'a' set[3] = 3 set[true] = 1";
+    let walks = [
+        ("for k, v in set do n += 1 s ..= tostring(k) .. ' ' end"),
+        ("for k, v in pairs(set) do n += 1 s ..= tostring(k) .. ' ' end"),
+        ("for k, v in next, set do n += 1 s ..= tostring(k) .. ' ' end"),
+        ("local k, v = next(set) while k ~= nil do n += 1 s ..= tostring(k) .. ' ' k, v = next(set, k) end"),
+    ];
+    let mut orders: Vec<String> = Vec::new();
+    for walk in walks {
+        let line = format!("= (function() {sets} local s, n = '', 0 {walk} return s .. n end)()");
+        orders.push(world.ask(&line));
+        // In another VM the same objects have other addresses.
+        world.vm = Vm::new(Limits::default()).unwrap();
+        orders.push(world.ask(&line));
+    }
+    let mut ids: Vec<(ObjectId, String)> =
+        (0..12).map(|at| (world.image.named(&format!("o{at}")).unwrap(), format!("o{at}"))).collect();
+    ids.sort();
+    let names: Vec<String> = ids.into_iter().map(|(_, name)| name).collect();
+    assert_eq!(orders[0], format!("3 text true {} 15", names.join(" ")));
+    assert!(orders.iter().all(|order| *order == orders[0]), "{orders:#?}");
+    for (line, expected) in [
+        ("= (function() local s = '' for i, v in {'a', 'b'} do s ..= i .. v end return s end)()", "1a2b"),
+        ("= (function() local s = '' for w in string.gmatch('a b', '%a') do s ..= w end return s end)()", "ab"),
+        ("= (function() local s = {[world.o1] = 1} for k in s do s[k] = nil end return next(s) == nil end)()", "true"),
+        ("= #(function() local s = 0 for k, v in { a = 1, b = 2 } do s += v end return tostring(s) end)()", "1"),
+    ] {
+        assert_eq!(world.ask(line), expected, "{line}");
+    }
+}
+
+#[test]
 fn turns_see_no_addresses() {
     let mut world = Bench::new();
     for (line, expected) in [

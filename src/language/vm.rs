@@ -84,7 +84,7 @@ impl Vm {
         let shared = Rc::new(Shared::new(&prelude, ids, fuel.clone())?);
         connect(&lua, &cross, &shared)?;
         connect_natives(&lua, &shared)?;
-        for name in ["pcall", "xpcall", "tostring"] {
+        for name in ["pcall", "xpcall", "tostring", "pairs", "next"] {
             globals.set(name, prelude.get::<LuaValue>(name)?)?;
         }
         for library in prelude.get::<Table>("charged")?.pairs::<String, Table>() {
@@ -98,6 +98,10 @@ impl Vm {
         connect_globals(&lua, &shared)?;
         for name in REMOVED {
             globals.raw_remove(name)?;
+        }
+        // They walk a table in the order of its addresses.
+        for name in ["foreach", "foreachi"] {
+            globals.get::<Table>("table")?.raw_remove(name)?;
         }
         answer_sends_of_text(&lua)?;
         lua.sandbox(true)?;
