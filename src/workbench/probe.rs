@@ -5,7 +5,8 @@
 /// # Errors
 /// There is no display, or no graphics adapter that could draw.
 pub fn probe() -> Result<(), String> {
-    if cfg!(target_os = "linux") {
+    #[cfg(target_os = "linux")]
+    {
         let named = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty());
         match named("DISPLAY") {
             // Only X11 is built in.
@@ -26,15 +27,13 @@ pub fn probe() -> Result<(), String> {
 }
 
 /// Whether the X server of a local display takes connections; a remote one is left to the window system to try.
+#[cfg(target_os = "linux")]
 fn display_answers(display: &str) -> Result<(), String> {
     let Some(rest) = display.strip_prefix(':').or_else(|| display.strip_prefix("unix:")) else { return Ok(()) };
     let number: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    #[cfg(unix)]
-    {
-        let path = format!("/tmp/.X11-unix/X{number}");
-        if std::os::unix::net::UnixStream::connect(&path).is_err() {
-            return Err(format!("no display: nothing answers at DISPLAY={display}"));
-        }
+    let path = format!("/tmp/.X11-unix/X{number}");
+    if std::os::unix::net::UnixStream::connect(&path).is_err() {
+        return Err(format!("no display: nothing answers at DISPLAY={display}"));
     }
     Ok(())
 }
