@@ -7,6 +7,7 @@ mod callbacks;
 pub mod console;
 mod crossing;
 mod fuel;
+mod library;
 mod native;
 mod object_file;
 mod send;

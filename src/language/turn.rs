@@ -1,7 +1,7 @@
 //! One turn: a message is delivered in a draft, and all of it counts or nothing.
 
-use super::callbacks::bound_in;
 use super::crossing::{Raised, raise};
+use super::library::bound_in;
 use super::native::{self, Args};
 use super::send::{gone, not_a_method};
 use super::values::from_lua;

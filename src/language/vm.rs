@@ -5,6 +5,7 @@
 use super::callbacks::{connect, connect_globals, connect_natives};
 use super::crossing::Shared;
 use super::fuel::Fuel;
+use super::library::connect_library;
 use super::values::to_lua;
 use crate::object::{ObjectId, Value};
 use mlua::chunk::ChunkMode;
@@ -76,19 +77,23 @@ impl Vm {
         let globals = lua.globals();
 
         let (cross, ids) = (lua.create_table()?, lua.create_table()?);
-        let prelude: Table = lua
-            .load(include_str!("prelude.luau"))
-            .set_name("=prelude")
-            .set_mode(ChunkMode::Text)
-            .call((&cross, &ids, super::syntax::SEND))?;
+        let load = |name: &str, text: &'static str| {
+            lua.load(text).set_name(format!("={name}")).set_mode(ChunkMode::Text).into_function()
+        };
+        let library: Table = load("library", include_str!("library.luau"))?.call((&cross, &ids))?;
+        let each: LuaValue = library.get("each")?;
+        let prelude: Table =
+            load("prelude", include_str!("prelude.luau"))?.call((&cross, &ids, super::syntax::SEND, each))?;
         let shared = Rc::new(Shared::new(&prelude, ids, fuel.clone())?);
         connect(&lua, &cross, &shared)?;
+        connect_library(&lua, &cross, &shared)?;
         connect_natives(&lua, &shared)?;
-        for name in ["pcall", "xpcall", "tostring", "pairs", "next"] {
-            globals.set(name, prelude.get::<LuaValue>(name)?)?;
+        for pair in library.get::<Table>("globals")?.pairs::<String, LuaValue>() {
+            let (name, function) = pair?;
+            globals.set(name, function)?;
         }
-        for library in prelude.get::<Table>("charged")?.pairs::<String, Table>() {
-            let (name, functions) = library?;
+        for pair in library.get::<Table>("libraries")?.pairs::<String, Table>() {
+            let (name, functions) = pair?;
             let library: Table = globals.get(name)?;
             for function in functions.pairs::<String, LuaValue>() {
                 let (name, function) = function?;

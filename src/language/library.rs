@@ -1,0 +1,142 @@
+//! The library's functions that answer in Rust: what was caught, what is charged, a search, and the order of keys.
+//!
+//! `library.luau` is their other half.
+
+#![allow(unsafe_code)]
+
+use super::crossing::{Shared, raise};
+use super::turn::fault_of;
+use crate::object::{Fault, FaultKind};
+use mlua::{Lua, LuaString, Table, Value as LuaValue, ffi};
+use std::ffi::c_int;
+use std::rc::Rc;
+
+/// Hands the library its callbacks.
+pub(super) fn connect_library(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> mlua::Result<()> {
+    let s = shared.clone();
+    let caught = lua.create_function(move |lua, fault: LuaValue| {
+        let told = match &fault {
+            LuaValue::Error(error) => fault_of(error).message,
+            LuaValue::String(text) => text.to_string_lossy(),
+            _ => String::new(),
+        };
+        if let Some(doom) = s.with(|active| active.doomed().cloned())? {
+            return Err(raise(doom));
+        }
+        match (bound_in(&told, s.fuel.spent()), fault) {
+            (Some(bound), _) => Err(s.doom(Fault::new(FaultKind::Bound, bound))),
+            (None, LuaValue::Error(_)) => Ok(LuaValue::String(lua.create_string(told)?)),
+            (None, fault) => Ok(fault),
+        }
+    })?;
+    cross.set("caught", caught)?;
+
+    let s = shared.clone();
+    let charge = lua.create_function(move |_, price: f64| {
+        s.fuel.charge(price.clamp(0.0, 1e12) as usize); // NaN becomes 0
+        Ok(())
+    })?;
+    cross.set("charge", charge)?;
+
+    let s = shared.clone();
+    let find = lua.create_function(move |_, args: (LuaString, LuaString, Option<f64>, Option<bool>)| {
+        let (text, pattern, init, plain) = args;
+        let (text, pattern) = (text.as_bytes(), pattern.as_bytes());
+        if plain != Some(true) && pattern.iter().any(|byte| b"^$*+?.([%-".contains(byte)) {
+            return Ok((LuaValue::Boolean(false), LuaValue::Nil));
+        }
+        s.fuel.charge((text.len() + pattern.len()) / 16);
+        let length = text.len() as f64;
+        let from = match init.unwrap_or(1.0).trunc() {
+            from if from < 0.0 => (length + from).max(0.0),
+            from => (from - 1.0).max(0.0),
+        };
+        if from > length {
+            return Ok((LuaValue::Nil, LuaValue::Nil));
+        }
+        let from = from as usize;
+        Ok(match memchr::memmem::find(&text[from..], &pattern) {
+            Some(place) => {
+                let first = (from + place + 1) as f64;
+                (LuaValue::Number(first), LuaValue::Number(first + pattern.len() as f64 - 1.0))
+            }
+            None => (LuaValue::Nil, LuaValue::Nil),
+        })
+    })?;
+    cross.set("find", find)?;
+
+    // SAFETY: the function keeps to the rules of a C function of Luau.
+    cross.set("has_object_keys", unsafe { lua.create_c_function(has_object_keys) }?)?;
+    let s = shared.clone();
+    let keys_in_order = lua.create_function(move |lua, keyed: Table| {
+        let mut keys = Vec::new();
+        for pair in keyed.pairs::<LuaValue, LuaValue>() {
+            let (key, _) = pair?;
+            keys.push((key_rank(&key, &s), key));
+        }
+        s.fuel.charge(keys.len() * 8);
+        keys.sort_by(|(a, _), (b, _)| a.cmp(b));
+        lua.create_sequence_from(keys.into_iter().map(|(_, key)| key))
+    })?;
+    cross.set("keys_in_order", keys_in_order)
+}
+
+/// Where a key stands in the order: numbers, texts, booleans, objects by id; other tables and functions keep the order in
+/// which they are found, for nothing tells them apart.
+fn key_rank(key: &LuaValue, shared: &Shared) -> (u8, u64, Vec<u8>) {
+    let number = |number: f64| {
+        let bits = number.to_bits();
+        if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
+    };
+    match key {
+        LuaValue::Integer(value) => (0, number(*value as f64), Vec::new()),
+        LuaValue::Number(value) => (0, number(*value), Vec::new()),
+        LuaValue::String(text) => (1, 0, text.as_bytes().to_vec()),
+        LuaValue::Boolean(value) => (2, u64::from(*value), Vec::new()),
+        LuaValue::Table(table) => match shared.proxies.id_of(table) {
+            Some(id) => (3, 0, id.0.as_bytes().to_vec()),
+            None => (4, 0, Vec::new()),
+        },
+        _ => (4, 0, Vec::new()),
+    }
+}
+
+/// Whether one of the keys of the table at the first place is a table. Those of the list's part are numbers, and passed
+/// over.
+unsafe extern "C-unwind" fn has_object_keys(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: called by the VM with its own state and a table at the first place; two values are pushed for each key, for
+    // which every C function has room, and popped again.
+    unsafe {
+        let mut iter = c_int::try_from(ffi::lua_objlen(state, 1)).unwrap_or(c_int::MAX);
+        let mut found = false;
+        while !found {
+            iter = ffi::lua_rawiter(state, 1, iter);
+            if iter < 0 {
+                break;
+            }
+            found = ffi::lua_type(state, -2) == ffi::LUA_TTABLE;
+            ffi::lua_pop(state, 2);
+        }
+        ffi::lua_pushboolean(state, c_int::from(found));
+    }
+    1
+}
+
+/// The bound that an error of the VM speaks of, in words. An object's own error that merely uses such words is none.
+pub(super) fn bound_in(text: &str, spent: Option<&'static str>) -> Option<&'static str> {
+    // The VM puts `name:line: ` before its own words, and adds nothing.
+    let headline = text.lines().next().unwrap_or_default().trim_start_matches("runtime error: ");
+    let own = match headline.splitn(3, ':').collect::<Vec<_>>().as_slice() {
+        [_, line, own] if line.chars().all(|c| c.is_ascii_digit()) => own.trim(),
+        _ => headline,
+    };
+    if spent.is_some() {
+        spent
+    } else if headline == "not enough memory" || headline == "memory error: not enough memory" {
+        Some("it took more memory than a turn may have")
+    } else if own == "stack overflow" {
+        Some("its calls went too deep, which is often a message that sends itself without end")
+    } else {
+        None
+    }
+}
