@@ -8,14 +8,16 @@ use super::inspector::{InspectorState, inspector_ui};
 use super::objects::objects_ui;
 use super::status::{Figures, status_ui};
 use super::style;
-use crate::morphic::{Bounds, Button, Deed, Emphasis, Stage, color, tokens};
+use crate::morphic::{Bounds, Button, Deed, Emphasis, Stage, Viewpoint, color, tokens};
 use crate::object::{Name, ObjectId, Target, UICommand, Value};
 use crate::systems::{Clock, FrameSystems, Switchboard, Waker, Work, finish_closing, start_closing};
 use bevy::input::mouse::{MouseScrollUnit, MouseWheel};
 use bevy::prelude::*;
 use bevy::render::error_handler::{ErrorType, RenderError, RenderErrorHandler, RenderErrorPolicy};
 use bevy::render::renderer::RenderAdapterInfo;
-use bevy::window::{ExitCondition, PrimaryWindow, RequestRedraw, WindowCloseRequested, WindowPlugin};
+use bevy::window::{
+    ExitCondition, Monitor, PrimaryMonitor, PrimaryWindow, RequestRedraw, WindowCloseRequested, WindowPlugin,
+};
 use bevy::winit::{EventLoopProxyWrapper, UpdateMode, WinitSettings, WinitUserEvent};
 use bevy_egui::{
     EguiContext, EguiContextSettings, EguiFullOutput, EguiInput, EguiPlugin, EguiPostUpdateSet, EguiPreUpdateSet,
@@ -26,6 +28,10 @@ use std::time::Duration;
 
 /// Longest sleep of an idle window.
 const SLEEP: Duration = Duration::from_secs(3_600);
+/// Size of the window where the screen is large enough, in logical pixels.
+const SIZE: [u32; 2] = [1_440, 900];
+/// Height that a small screen needs for the window's title and its own bar, in logical pixels.
+const BARS: f32 = 80.0;
 /// What is told on stderr. Warnings of the libraries speak of the graphics stack, not of this world.
 const LOG: &str = "error,living_workbench=warn";
 /// How often a lost graphics device is made anew before the window gives up.
@@ -75,8 +81,8 @@ struct Panels {
     keyboard_taken: bool,
     /// Whether the world was pressed: then the keys are its own again.
     keyboard_released: bool,
-    /// Whether the first objects were brought into view.
-    fitted: bool,
+    /// The view that brought all cards into sight, and the hole it did so for.
+    fitted: Option<(Viewpoint, Bounds)>,
     /// Whether egui wants another frame at once.
     wants_frame: bool,
     recoveries: u32,
@@ -89,7 +95,7 @@ impl Plugin for WorkbenchPlugin {
         let window = Window {
             title: format!("{} – Living Workbench", self.world_name),
             name: Some("living-workbench".into()),
-            resolution: bevy::window::WindowResolution::new(1_440, 900),
+            resolution: bevy::window::WindowResolution::new(SIZE[0], SIZE[1]),
             ..default()
         };
         let windows = WindowPlugin {
@@ -122,7 +128,7 @@ impl Plugin for WorkbenchPlugin {
             .add_systems(Update, (receive_events, use_keys, use_mouse, draw_world).chain().after(FrameSystems::Reflect))
             .add_systems(PostUpdate, draw_panels.before(EguiPostUpdateSet::ProcessOutput))
             .add_systems(PostUpdate, pace_frames.after(EguiPostUpdateSet::ProcessOutput))
-            .add_systems(First, start_frame)
+            .add_systems(First, (start_frame, fit_the_screen))
             .add_systems(Last, (close_when_asked, end_frame).chain());
     }
 
@@ -152,6 +158,24 @@ fn open_desk(mut commands: Commands, switchboard: Res<Switchboard>, mut contexts
         style::apply(context.get_mut());
     }
     Ok(())
+}
+
+/// On a screen that is smaller than the window, the window takes what there is.
+fn fit_the_screen(
+    mut window: Single<&mut Window, With<PrimaryWindow>>,
+    screen: Query<&Monitor, With<PrimaryMonitor>>,
+    mut done: Local<bool>,
+) {
+    let Some(screen) = screen.iter().next().filter(|_| !*done) else { return };
+    *done = true;
+    let [width, height] =
+        [screen.physical_width, screen.physical_height].map(|side| (f64::from(side) / screen.scale_factor) as f32);
+    let is_small = width < window.width() || height < window.height();
+    if is_small && width > 0.0 && height > BARS {
+        let fitted = [window.width().min(width), window.height().min(height - BARS)];
+        window.resolution.set(fitted[0], fitted[1]);
+        window.position = WindowPosition::Centered(MonitorSelection::Primary);
+    }
 }
 
 /// Software rendering is told in the status bar: it explains why all is slow.
@@ -191,7 +215,7 @@ fn receive_events(mut desk: ResMut<Desk>) {
 
 fn use_keys(mut desk: ResMut<Desk>, mut panels: ResMut<Panels>, stage: Res<Stage>, keys: Res<ButtonInput<KeyCode>>) {
     let desk = &mut *desk;
-    fit_once(desk, &mut panels, &stage);
+    fit_cards(desk, &mut panels, &stage);
     if panels.keyboard_taken {
         return;
     }
@@ -208,18 +232,25 @@ fn use_keys(mut desk: ResMut<Desk>, mut panels: ResMut<Panels>, stage: Res<Stage
     }
     let nothing_held = !keys.any_pressed([KeyCode::ControlLeft, KeyCode::ControlRight, KeyCode::AltLeft]);
     if keys.just_pressed(KeyCode::KeyF) && nothing_held {
-        panels.fitted = false;
-        fit_once(desk, &mut panels, &stage);
+        panels.fitted = None;
+        fit_cards(desk, &mut panels, &stage);
+    }
+}
+
+impl Panels {
+    /// Whether the cards are to be brought into view: none were yet, or the window changed and nobody moved the view since.
+    fn is_unfitted(&self, view: &Viewpoint) -> bool {
+        self.fitted.is_none_or(|(fitted, hole)| fitted == *view && self.hole.is_some_and(|now| now != hole))
     }
 }
 
 /// Brings all cards into view, once there are some.
-fn fit_once(desk: &mut Desk, panels: &mut Panels, stage: &Stage) {
-    if !panels.fitted
+fn fit_cards(desk: &mut Desk, panels: &mut Panels, stage: &Stage) {
+    if panels.is_unfitted(&desk.view)
         && let (Some(hole), Some(all)) = (panels.hole, stage.all())
     {
         desk.view.fit(all, hole);
-        panels.fitted = true;
+        panels.fitted = Some((desk.view, hole));
     }
 }
 
@@ -450,7 +481,7 @@ fn pace_frames(
 ) {
     // bevy_egui asks for one at once, however late egui wants it.
     redraws.clear();
-    let unfitted = !panels.fitted && !stage.is_empty();
+    let unfitted = panels.is_unfitted(&desk.view) && !stage.is_empty();
     if panels.wants_frame || work.has_work() || unfitted || desk.is_changed() && desk.carried.is_some() {
         redraws.write(RequestRedraw);
     }
