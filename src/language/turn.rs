@@ -407,9 +407,9 @@ pub(super) fn fault_of(error: &mlua::Error) -> Fault {
         other => other.to_string(),
     };
     let told = text.split("\nstack traceback:").next().unwrap_or_default();
-    let mut message = match told.split_once(": 0x") {
-        // Only a value without words is told by its address.
-        Some((kind @ ("table" | "function" | "userdata" | "thread"), _)) => {
+    let mut message = match told.split_once(": ") {
+        // Only a value without words is told by its address, which each system writes in its own way.
+        Some((kind @ ("table" | "function" | "userdata" | "thread"), address)) if is_address(address) => {
             format!("the error is a {kind}, not a text")
         }
         _ => told.replace(super::syntax::SEND, ""),
@@ -418,6 +418,11 @@ pub(super) fn fault_of(error: &mlua::Error) -> Fault {
         message.push_str("; a plain table has no messages: write t.name(t, …)");
     }
     Fault { kind: FaultKind::Error, message, suggestions: Vec::new(), trace: trace_in(&text) }
+}
+
+fn is_address(text: &str) -> bool {
+    let digits = text.trim_start_matches("0x");
+    digits.len() >= 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// `point.move_by:3` lines of a traceback, innermost first.
