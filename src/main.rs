@@ -107,11 +107,14 @@ fn main() -> ExitCode {
         }
         code
     });
-    ExitCode::from(code)
+    let watched = std::env::var_os(WATCHED).is_some();
+    ExitCode::from(if watched { code.saturating_add(WATCHED_CODES as u8) } else { code })
 }
 
 /// Set for the process that reads a world for a report.
 const WATCHED: &str = "WORKBENCH_WATCHED";
+/// Added to its exit codes: on Windows a process that is ended by a failed assertion has the code 3.
+const WATCHED_CODES: i32 = 100;
 
 /// Reports read in a process of their own: on a damaged page the database may end its process, and then somebody must
 /// be left to say so. `None` in that process itself.
@@ -122,7 +125,10 @@ fn watched() -> Option<Result<u8, Stop>> {
     let program = std::env::current_exe().ok()?;
     let status =
         std::process::Command::new(program).args(std::env::args_os().skip(1)).env(WATCHED, "1").status().ok()?;
-    let code = status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code <= exit::DAMAGE);
+    let code = status
+        .code()
+        .and_then(|code| u8::try_from(code.checked_sub(WATCHED_CODES)?).ok())
+        .filter(|code| *code <= exit::DAMAGE);
     let damaged =
         || Stop(exit::DAMAGE, "the journal is damaged: a page of the database is not what it should be".into());
     Some(code.ok_or_else(damaged))
