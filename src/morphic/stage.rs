@@ -21,6 +21,8 @@ const LINE_HEIGHT: f32 = 1.2;
 const CORNER_PIXELS: u32 = 16;
 /// Side and corner of the mark that tells the kind, in units.
 const MARK: [f32; 2] = [10.0, 3.0];
+/// Largest title of a card that shows nothing else, in units.
+const LARGE_TITLE: f32 = 34.0;
 /// Dots along a side of the ground's tile: each tile is a slice, and thousands of slices are slow.
 const TILE_DOTS: u32 = 8;
 
@@ -36,8 +38,28 @@ pub enum Emphasis {
     Selected,
 }
 
+/// How much of a card is drawn: what could not be read is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Detail {
+    #[default]
+    Whole,
+    Title,
+    Tile,
+}
+
+impl Detail {
+    fn at(zoom: f32) -> Self {
+        match zoom {
+            zoom if zoom < 0.15 => Self::Tile,
+            zoom if zoom < 0.4 => Self::Title,
+            _ => Self::Whole,
+        }
+    }
+}
+
 struct Card {
     entity: Entity,
+    detail: Detail,
     face: CardFace,
     place: [f32; 2],
     emphasis: Emphasis,
@@ -52,6 +74,7 @@ pub struct Stage {
     rounded: Handle<Image>,
     dot: Handle<Image>,
     ground: Option<(Entity, Option<Bounds>)>,
+    detail: Detail,
 }
 
 struct Fonts {
@@ -71,7 +94,15 @@ impl FromWorld for Stage {
             semi_bold: font(tokens::INTER_SEMI_BOLD),
             mono: font(tokens::JETBRAINS_MONO),
         };
-        Self { cards: BTreeMap::new(), seating: Seating::default(), fonts, rounded, dot, ground: None }
+        Self {
+            cards: BTreeMap::new(),
+            seating: Seating::default(),
+            fonts,
+            rounded,
+            dot,
+            ground: None,
+            detail: Detail::Whole,
+        }
     }
 }
 
@@ -102,12 +133,13 @@ impl Stage {
         self.cards.is_empty()
     }
 
-    /// Draws what changed. `carried` is shown so far from its place; `emphasis` is looked up for each card.
+    /// Draws what changed, as it can be seen at this zoom. `carried` is shown so far from its place; `emphasis` is looked up for each card.
     pub fn draw(
         &mut self,
         commands: &mut Commands,
         mirror: &Mirror,
         touched: &BTreeSet<ObjectId>,
+        zoom: f32,
         carried: Option<(ObjectId, [f32; 2])>,
         emphasis: impl Fn(ObjectId) -> Emphasis,
     ) {
@@ -117,6 +149,10 @@ impl Stage {
         stale.extend(mirror.heirs(moved));
         if let Some((id, _)) = carried {
             stale.insert(id);
+        }
+        let detail = Detail::at(zoom);
+        if std::mem::replace(&mut self.detail, detail) != detail {
+            stale.extend(self.cards.keys());
         }
         stale.extend(self.cards.iter().filter(|(id, card)| card.emphasis != emphasis(**id)).map(|(id, _)| *id));
         let places = self.seating.places(mirror, &stale, &|id| card_size(mirror, id));
@@ -183,7 +219,7 @@ impl Stage {
         let transform =
             Transform::from_translation(center).with_rotation(Quat::from_rotation_z(-face.rotation.to_radians()));
         if let Some(card) = self.cards.get_mut(&id) {
-            if card.face == face && card.emphasis == emphasis {
+            if card.face == face && card.emphasis == emphasis && card.detail == self.detail {
                 if card.place != place {
                     card.place = place;
                     commands.entity(card.entity).insert(transform);
@@ -193,7 +229,7 @@ impl Stage {
             commands.entity(card.entity).despawn();
         }
         let entity = self.spawn(commands, &face, emphasis, transform);
-        self.cards.insert(id, Card { entity, face, place, emphasis });
+        self.cards.insert(id, Card { entity, detail: self.detail, face, place, emphasis });
     }
 
     fn spawn(&self, commands: &mut Commands, face: &CardFace, emphasis: Emphasis, transform: Transform) -> Entity {
@@ -212,7 +248,19 @@ impl Stage {
             .with_children(|card| {
                 let around = [width, height].map(|side| side + 2.0 * outline);
                 card.spawn(self.rounded(border, around, tokens::CARD_CORNER + outline, 0.0));
-                card.spawn(self.rounded(tokens::RAISED, [width, height], tokens::CARD_CORNER, 0.001));
+                let body = if self.detail == Detail::Tile { face.color } else { tokens::RAISED };
+                card.spawn(self.rounded(body, [width, height], tokens::CARD_CORNER, 0.001));
+                match self.detail {
+                    Detail::Tile => return,
+                    Detail::Title => {
+                        let room = width - 2.0 * MARGIN;
+                        let wide = width_of(&face.title.text, Face::SemiBold, NAME_SIZE).max(1.0);
+                        let size = (NAME_SIZE * room / wide).clamp(NAME_SIZE, LARGE_TITLE).floor();
+                        card.spawn(self.text(&face.title, &self.fonts.semi_bold, size, left + MARGIN, 0.0, false));
+                        return;
+                    }
+                    Detail::Whole => {}
+                }
                 let [side, corner] = MARK;
                 let mut mark = self.rounded(face.color, [side; 2], corner, 0.003);
                 mark.1.translation = Vec3::new(left + MARGIN + side / 2.0, top - TITLE_HEIGHT / 2.0, 0.003);

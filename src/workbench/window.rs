@@ -37,7 +37,7 @@ const LOG: &str = "error,living_workbench=warn";
 /// How often a lost graphics device is made anew before the window gives up.
 const RECOVERIES: u32 = 3;
 /// Zoom of one step of the wheel.
-const WHEEL: f32 = 1.15;
+const WHEEL: f32 = 1.1;
 
 type Late = Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>;
 
@@ -367,7 +367,7 @@ fn draw_world(
         id if hovered == Some(id) => Emphasis::Hovered,
         _ => Emphasis::None,
     };
-    stage.draw(&mut commands, &desk.mirror, &touched, desk.carried, emphasis);
+    stage.draw(&mut commands, &desk.mirror, &touched, desk.view.zoom, desk.carried, emphasis);
     stage.draw_ground(&mut commands, &desk.view, [window.width(), window.height()]);
 
     let (mut place, mut projection) = camera.into_inner();
