@@ -10,6 +10,7 @@ use super::values::to_lua;
 use crate::object::{ObjectId, Value};
 use mlua::chunk::ChunkMode;
 use mlua::{Lua, LuaOptions, StdLib, Table, Value as LuaValue};
+use std::cell::Cell;
 use std::rc::Rc;
 use thiserror::Error;
 
@@ -30,6 +31,9 @@ const REMOVED: [&str; 14] = [
     "typeof",
     "_VERSION",
 ];
+
+/// Bytes that a failed turn may leave to the ordinary work of the collector.
+const MUCH_GARBAGE: usize = 8 << 20;
 
 /// Bounds of one turn.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +69,8 @@ pub struct Vm {
     pub(super) lua: Lua,
     _fuel: Rc<Fuel>,
     limits: Limits,
+    /// Bytes held when the turn began.
+    held: Cell<usize>,
 }
 
 impl Vm {
@@ -112,13 +118,14 @@ impl Vm {
         lua.sandbox(true)?;
         // The sandbox lets a thread make globals of its own, which would outlive the turn.
         lua.globals().set_readonly(true);
-        Ok(Self { shared, lua, _fuel: fuel, limits })
+        Ok(Self { shared, lua, _fuel: fuel, limits, held: Cell::new(0) })
     }
 
     /// Fills the tank and the allowance for one turn.
     pub(super) fn refuel(&self) -> mlua::Result<()> {
         self.lua.set_memory_limit(self.lua.used_memory() + self.limits.memory_bytes)?;
-        self.shared.fuel.start(self.limits.fuel, self.lua.used_memory());
+        self.held.set(self.lua.used_memory());
+        self.shared.fuel.start(self.limits.fuel, self.held.get());
         self.shared.begin();
         Ok(())
     }
@@ -135,7 +142,10 @@ impl Vm {
         if restored.is_err() {
             let _ = self.shared.forget_all();
         }
-        let _ = self.lua.gc_collect();
+        // A whole collection takes long in a large world: only where the turn left much.
+        if self.lua.used_memory() > self.held.get() + MUCH_GARBAGE {
+            let _ = self.lua.gc_collect();
+        }
     }
 
     /// Forgets every object: for a VM that next sees another world.
