@@ -184,13 +184,17 @@ impl Conversation {
             if !is_durable(sequence) {
                 continue;
             }
-            let why = format!(
-                "the event that told what became of message {sequence} was lost here; `log --from {sequence}` shows it"
-            );
-            let lost = Stage::Ended(Answer::InDoubt { sequence: Some(sequence), why });
-            if let Stage::Settled { outcome, told, .. } = std::mem::replace(&mut entry.stage, lost) {
-                entry.stage = Stage::Ended(Answer::Message { outcome, told });
-            }
+            let taken = std::mem::replace(&mut entry.stage, Stage::Accepted { sequence });
+            entry.stage = Stage::Ended(match taken {
+                Stage::Settled { outcome, told, .. } => Answer::Message { outcome, told },
+                _ => {
+                    let lost = format!("the event that told what became of message {sequence} was lost here");
+                    Answer::InDoubt {
+                        sequence: Some(sequence),
+                        why: format!("{lost}; `log --from {sequence}` shows it"),
+                    }
+                }
+            });
         }
     }
 

@@ -77,7 +77,7 @@ pub fn show(world: &Path, name: &str, as_json: bool, out: &mut dyn Write) -> Res
             SlotContent::Method(method) => {
                 writeln!(out, "  {name}, version {} by {}:", method.number, method.origin.author)?;
                 for line in method.source.lines() {
-                    writeln!(out, "    {line}")?;
+                    writeln!(out, "    {}", printable(line))?;
                 }
             }
         }

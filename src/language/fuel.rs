@@ -18,8 +18,13 @@ struct Meter {
     left: i64,
     /// Bytes that the VM held when the garbage collector was done the last time.
     held: usize,
-    /// Bytes that the turn took so far.
+    /// Bytes that the turn took so far, and may take; outside of turns there is no bound.
     made: usize,
+    may_make: usize,
+}
+
+impl Meter {
+    const IDLE: Self = Self { left: i64::MAX, held: 0, made: 0, may_make: usize::MAX };
 }
 
 /// The tank of one VM. Lives as long as the VM that it was fitted to.
@@ -28,9 +33,9 @@ pub(super) struct Fuel {
 }
 
 impl Fuel {
-    /// Fits a tank, empty at first, to a VM.
+    /// Fits a tank to a VM, which no turn has yet.
     pub(super) fn fit(lua: &Lua) -> mlua::Result<Self> {
-        let meter = Box::into_raw(Box::new(Meter { left: 0, held: 0, made: 0 }));
+        let meter = Box::into_raw(Box::new(Meter::IDLE));
         // SAFETY: the hook of a live state may be set at any time. The counter hangs on the main thread's data,
         // which mlua leaves alone; the `userdata` of the callbacks is mlua's own. `meter` stays valid until `drop`
         // (the owner drops the VM before the tank).
@@ -52,9 +57,9 @@ impl Fuel {
     /// In words, why the turn must end, if it must.
     pub(super) fn spent(&self) -> Option<&'static str> {
         // SAFETY: as in `left`.
-        let made = unsafe { (*self.meter).made };
+        let too_much = unsafe { (*self.meter).made > (*self.meter).may_make };
         match self.left() < 0 {
-            true if made > MADE_BYTES => Some("it took memory again and again, more than a turn may in all"),
+            true if too_much => Some("it took memory again and again, more than a turn may in all"),
             true => Some("it ran too long and was stopped (out of fuel)"),
             false => None,
         }
@@ -63,7 +68,13 @@ impl Fuel {
     /// Fills the tank for a turn of a VM that holds so many bytes.
     pub(super) fn start(&self, amount: i64, held: usize) {
         // SAFETY: as in `left`.
-        unsafe { *self.meter = Meter { left: amount, held, made: 0 } }
+        unsafe { *self.meter = Meter { left: amount, held, made: 0, may_make: MADE_BYTES } }
+    }
+
+    /// Ends the turn: what runs now is the program's own, and has no bounds.
+    pub(super) fn end(&self) {
+        // SAFETY: as in `left`.
+        unsafe { *self.meter = Meter::IDLE }
     }
 
     /// Takes a price for work that has no safepoints of its own. What is then lacking ends the turn at the next one.
@@ -99,6 +110,18 @@ impl Drop for Fuel {
     }
 }
 
+/// Charges the turn of a running VM, for C functions, which know nothing but its state.
+///
+/// # Safety
+/// `state` belongs to a VM that a tank was fitted to.
+pub(super) unsafe fn charge_in(state: *mut ffi::lua_State, price: usize) {
+    // SAFETY: the main thread got the meter when the tank was fitted.
+    unsafe {
+        let meter = ffi::lua_getthreaddata(ffi::lua_mainthread(state)).cast::<Meter>();
+        (*meter).left = (*meter).left.saturating_sub_unsigned(price as u64);
+    }
+}
+
 /// Owns nothing that needs dropping: the error leaves through it as a C++ exception.
 unsafe extern "C-unwind" fn burn(state: *mut ffi::lua_State, gc: c_int) {
     // SAFETY: called by the VM with its own state, whose main thread got the meter before the hook was set.
@@ -108,9 +131,9 @@ unsafe extern "C-unwind" fn burn(state: *mut ffi::lua_State, gc: c_int) {
             // Called before the collector works (0) and after it: what came to be between was made. When it works
             // depends on memory, so it is no safepoint.
             let held = ffi::lua_totalbytes(state, -1);
-            (*meter).made += held.saturating_sub((*meter).held);
+            (*meter).made = (*meter).made.saturating_add(held.saturating_sub((*meter).held));
             (*meter).held = held;
-            if (*meter).made > MADE_BYTES {
+            if (*meter).made > (*meter).may_make {
                 (*meter).left = -1;
             }
             return;

@@ -5,11 +5,15 @@
 #![allow(unsafe_code)]
 
 use super::crossing::{Shared, raise};
+use super::fuel::charge_in;
 use super::turn::fault_of;
 use crate::object::{Fault, FaultKind};
 use mlua::{Lua, LuaString, Table, Value as LuaValue, ffi};
 use std::ffi::c_int;
 use std::rc::Rc;
+
+/// Keys that are looked at in the time of one safepoint.
+const KEYS_A_UNIT: usize = 4;
 
 /// Hands the library its callbacks.
 pub(super) fn connect_library(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> mlua::Result<()> {
@@ -101,22 +105,24 @@ fn key_rank(key: &LuaValue, shared: &Shared) -> (u8, u64, Vec<u8>) {
     }
 }
 
-/// Whether one of the keys of the table at the first place is a table. Those of the list's part are numbers, and passed
-/// over.
+/// Whether one of the keys of the table at the first place is a table.
 unsafe extern "C-unwind" fn has_object_keys(state: *mut ffi::lua_State) -> c_int {
     // SAFETY: called by the VM with its own state and a table at the first place; two values are pushed for each key, for
     // which every C function has room, and popped again.
     unsafe {
-        let mut iter = c_int::try_from(ffi::lua_objlen(state, 1)).unwrap_or(c_int::MAX);
-        let mut found = false;
+        // A length of Luau never passes the array's part (`luaH_getn`): what it counts are numbers, and passed over.
+        let length = c_int::try_from(ffi::lua_objlen(state, 1)).unwrap_or(c_int::MAX);
+        let (mut iter, mut seen, mut found) = (length, 0, false);
         while !found {
             iter = ffi::lua_rawiter(state, 1, iter);
             if iter < 0 {
                 break;
             }
+            seen += 1;
             found = ffi::lua_type(state, -2) == ffi::LUA_TTABLE;
             ffi::lua_pop(state, 2);
         }
+        charge_in(state, seen / KEYS_A_UNIT);
         ffi::lua_pushboolean(state, c_int::from(found));
     }
     1

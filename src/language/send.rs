@@ -62,7 +62,7 @@ impl Shared {
             Answer::Gone(title) if send => return Err(raise(gone(&title))),
             Answer::Nothing if send => match native::native_spec(name) {
                 Some(_) => return Ok(self.native(name)),
-                None => return self.stub.call(name),
+                None => return self.unanswered.call(name),
             },
             Answer::Gone(_) | Answer::Nothing => return Ok(LuaValue::Nil),
             Answer::Value(_) if send => self.accessor.call(name)?,

@@ -187,12 +187,15 @@ fn no_method_outruns_its_bounds() {
         ("rename_on", "for i = 1, 30000 do self:rename('a' .. i) end"),
         ("make_and_delete", "while true do self:clone():delete() end"),
         ("swell", "local s = string.rep('x', 1048576) for i = 1, 1100 do self['s' .. i] = s end"),
+        ("walk", "local t = table.create(1000000, 1) while true do for k in t do break end end"),
+        ("look", "local t = {} for i = 1, 20000 do t['k' .. i] = i end while true do next(t) end"),
         ("swell_slowly", "pcall(function() for i = 1, 20000 do self['s' .. i] = i self:get('n') end end) return 1"),
     ] {
-        world.method("a", selector, &format!("function(self) {body} end"));
+        world.method("a", selector, &format!("function(self) self.n = 2 {body} end"));
         let fault = world.fault(&format!("{selector} a"));
         assert_eq!(fault.kind, FaultKind::Bound, "{selector}: {fault:?}");
         assert_eq!(world.ask("get a n"), "1");
+        assert_eq!(world.ask("= world.a.n"), "1", "{selector}");
     }
 }
 
@@ -292,6 +295,12 @@ fn tables_are_walked_in_a_defined_order() {
         ("= (function() local s = '' for i, v in {'a', 'b'} do s ..= i .. v end return s end)()", "1a2b"),
         ("= (function() local s = '' for w in string.gmatch('a b', '%a') do s ..= w end return s end)()", "ab"),
         ("= (function() local s = {[world.o1] = 1} for k in s do s[k] = nil end return next(s) == nil end)()", "true"),
+        // Numbers beside objects, in whichever part of the table the VM keeps them.
+        (
+            "= (function() local n = 0 for size = 1, 9 do local t = { [world.o3] = 0 } for i = size, 1, -1 do t[i] = i end \
+             local last for k in t do last = k end if last == world.o3 then n += 1 end end return n end)()",
+            "9",
+        ),
         ("= #(function() local s = 0 for k, v in { a = 1, b = 2 } do s += v end return tostring(s) end)()", "1"),
     ] {
         assert_eq!(world.ask(line), expected, "{line}");
@@ -336,6 +345,8 @@ fn the_priced_functions_answer_as_the_plain_ones() {
         ("= ('abc'):find('', 10)", "nil"),
         ("= ('abc'):find('', 4)", "4"),
         ("= ('abc'):find('c', -1)", "3"),
+        ("= string.find(123, 2)", "2"),
+        ("= (string.find('a1', 1, '2', 1))", "2"),
         ("= ('abc'):rep(2)", "abcabc"),
         ("= ('abc'):byte(-1)", "99"),
         ("= select('#', ('abc'):byte(1, 3))", "3"),

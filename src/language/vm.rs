@@ -79,7 +79,6 @@ impl Vm {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::UTF8 | StdLib::BIT;
         let lua = Lua::new_with(libraries, LuaOptions::default())?;
         let fuel = Rc::new(Fuel::fit(&lua)?);
-        fuel.set(i64::MAX);
         let globals = lua.globals();
 
         let (cross, ids) = (lua.create_table()?, lua.create_table()?);
@@ -132,7 +131,7 @@ impl Vm {
 
     /// Brings the caches back to the world as it was before a failed turn.
     pub(super) fn take_back(&self, touched: &[ObjectId]) {
-        self.shared.fuel.set(i64::MAX);
+        self.shared.fuel.end();
         let _ = self.lua.set_memory_limit(0);
         let restored = self
             .shared
@@ -150,7 +149,7 @@ impl Vm {
 
     /// Forgets every object: for a VM that next sees another world.
     pub fn forget_all(&mut self) {
-        self.shared.fuel.set(i64::MAX);
+        self.shared.fuel.end();
         let _ = self.shared.forget_all();
         self.shared.compiled.borrow_mut().clear();
     }

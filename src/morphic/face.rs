@@ -5,7 +5,7 @@ use super::measure::{Face, clipped, width_of};
 use super::seating::number;
 use super::tokens::{self, Rgb};
 use crate::language::is_built_in;
-use crate::object::{ObjectId, ObjectRef, Objects, Slot, SlotContent, Value, lookup};
+use crate::object::{ObjectId, ObjectRef, Objects, Slot, SlotContent, Value, lookup, shortened};
 
 /// Height of the title, in world units.
 pub(super) const TITLE_HEIGHT: f32 = 32.0;
@@ -159,10 +159,7 @@ fn row(mirror: &Mirror, name: &str, slot: &Slot, room: f32) -> Row {
 /// The start of a value's text: enough for any card, however long the value.
 fn shown(mirror: &Mirror, value: &Value) -> String {
     match value {
-        Value::Text(text) if text.len() > 400 => {
-            let end = text.char_indices().nth(100).map_or(text.len(), |(end, _)| end);
-            format!("\"{}…", &text[..end])
-        }
+        Value::Text(text) if text.len() > 400 => format!("\"{}", shortened(text, 100)),
         Value::List(items) if items.len() > 20 => format!("{} items", items.len()),
         Value::Map(entries) if entries.len() > 20 => format!("{} entries", entries.len()),
         value => value.text(mirror.image()),

@@ -2,7 +2,7 @@
 
 use super::Mirror;
 use crate::language::console::outcome_text;
-use crate::object::{Argument, Envelope, Fault, Literal, Objects, Outcome, Target, UICommand, quoted};
+use crate::object::{Argument, Envelope, Fault, Literal, Objects, Outcome, Target, UICommand, quoted, shortened};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Entries that are kept.
@@ -156,10 +156,7 @@ impl Transcript {
         if self.entries.len() == MAX_ENTRIES {
             self.entries.pop_front();
         }
-        let line = match line.char_indices().nth(MAX_LINE) {
-            Some((end, _)) => format!("{}…", &line[..end]),
-            None => line,
-        };
+        let line = shortened(&line, MAX_LINE).into_owned();
         self.entries.push_back(Entry { number, sequence, line, answer, progress });
         number
     }
@@ -189,7 +186,7 @@ fn line_of(target: &Target, selector: &str, args: &[Argument], objects: &dyn Obj
         && selector == "evaluate"
         && let [Argument { value: Literal::Value(crate::object::Value::Text(source)), .. }] = args
     {
-        return shortened(format!("= {source}"));
+        return shortened(&format!("= {source}"), MAX_VALUE).into_owned();
     }
     let mut line = format!("{selector} {target}");
     for argument in args {
@@ -198,7 +195,7 @@ fn line_of(target: &Target, selector: &str, args: &[Argument], objects: &dyn Obj
             line.push_str(name);
             line.push('=');
         }
-        line.push_str(&shortened(literal_text(&argument.value, objects)));
+        line.push_str(&shortened(&literal_text(&argument.value, objects), MAX_VALUE));
     }
     line
 }
@@ -224,13 +221,6 @@ fn literal_text(literal: &Literal, objects: &dyn Objects) -> String {
             };
             format!("{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
         }
-    }
-}
-
-fn shortened(text: String) -> String {
-    match text.char_indices().nth(MAX_VALUE) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
     }
 }
 

@@ -32,7 +32,7 @@ pub use nearest::nearest;
 pub use outcome::{Fault, FaultKind, Outcome};
 pub use replica::Replica;
 pub use slot::{Slot, SlotContent, Slots};
-pub use value::{MAX_DEPTH, MapKey, Value, number_text, quoted};
+pub use value::{MAX_DEPTH, MapKey, Value, number_text, quoted, shortened};
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,6 +1,7 @@
 //! Values that a slot can hold, and their one canonical text form.
 
 use super::{ObjectId, Objects};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -175,6 +176,14 @@ pub fn number_text(number: f64) -> String {
     }
     let magnitude = number.abs();
     if magnitude != 0.0 && !(1e-6..1e17).contains(&magnitude) { format!("{number:e}") } else { format!("{number}") }
+}
+
+/// The first characters of a text, and `…` where it has more.
+pub fn shortened(text: &str, characters: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
 }
 
 /// The text in quotes, with the escapes that the console reads.

@@ -186,6 +186,8 @@ fn name_adapter(mut panels: ResMut<Panels>, adapter: Option<Res<RenderAdapterInf
 /// A lost device (a reset of the driver) is made anew. Where that does not help, the window closes, as if it were asked
 /// to: all that was acknowledged stays.
 fn on_render_error(error: &RenderError, world: &mut World, _: &mut World) -> RenderErrorPolicy {
+    // Either needs another frame, and an idle window has none.
+    world.write_message(RequestRedraw);
     if let Some(mut panels) = world.get_resource_mut::<Panels>()
         && matches!(error.ty, ErrorType::DeviceLost)
         && panels.recoveries < RECOVERIES

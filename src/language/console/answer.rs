@@ -2,7 +2,7 @@
 
 use super::line::LocalCommand;
 use crate::language::native::{NATIVES, native_spec};
-use crate::object::{Change, Envelope, Fault, Objects, Outcome, Problem, Slot, SlotContent, Target, Value};
+use crate::object::{Change, Envelope, Fault, Objects, Outcome, Problem, Slot, SlotContent, Target, Value, shortened};
 use std::fmt::Write;
 
 /// Longest value shown in a line about a change, in characters.
@@ -192,8 +192,5 @@ fn slot_text(slot: &Slot, objects: &dyn Objects) -> String {
             format!("method({}) version {}", params.join(", "), method.number)
         }
     };
-    match text.char_indices().nth(COLUMNS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    shortened(&text, COLUMNS).into_owned()
 }

@@ -1,7 +1,7 @@
 //! `describe`: one stable text about an object, for people, tests and models.
 
 use super::Call;
-use crate::object::{Fault, Name, ObjectRef, Objects, SlotContent, Value, children, inherited};
+use crate::object::{Fault, Name, ObjectRef, Objects, SlotContent, Value, children, inherited, shortened};
 use std::fmt::Write;
 
 /// Longest value shown, in characters.
@@ -27,7 +27,7 @@ fn text(objects: &dyn Objects, object: ObjectRef<'_>) -> String {
     }
     for (name, slot) in object.slots.iter() {
         let _ = match &slot.content {
-            SlotContent::Value(value) => write!(out, "\n  {name} = {}", clipped(&value.text(objects))),
+            SlotContent::Value(value) => write!(out, "\n  {name} = {}", shortened(&value.text(objects), COLUMNS)),
             SlotContent::Method(method) => {
                 let params: Vec<&str> = method.params.iter().map(Name::as_str).collect();
                 let by = &method.origin.author;
@@ -35,7 +35,7 @@ fn text(objects: &dyn Objects, object: ObjectRef<'_>) -> String {
             }
         };
         if let Some(doc) = slot.doc.lines().next() {
-            let _ = write!(out, "  -- {}", clipped(doc));
+            let _ = write!(out, "  -- {}", shortened(doc, COLUMNS));
         }
     }
     let mut from: Vec<(String, Vec<String>)> = Vec::new();
@@ -57,11 +57,4 @@ fn text(objects: &dyn Objects, object: ObjectRef<'_>) -> String {
         let _ = write!(out, "\n  children: {}{more}", titles.join(" "));
     }
     out
-}
-
-fn clipped(text: &str) -> String {
-    match text.char_indices().nth(COLUMNS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_string(),
-    }
 }

@@ -1,6 +1,7 @@
 //! `clone`, `copy`, `delete`, `rename`, `add_parent`, `remove_parent`, and making an object by naming it.
 
 use super::{Args, Call, slot_name};
+use crate::language::object_file::is_built_in;
 use crate::language::turn::Active;
 use crate::object::{
     Change, Fault, FaultKind, Name, Object, ObjectId, ObjectRef, Objects, Slot, Value, ancestors, children,
@@ -107,11 +108,11 @@ fn free_place(objects: &dyn Objects) -> (f64, f64) {
         Value::Number(number) if number.is_finite() => Some(*number),
         _ => None,
     };
-    let builtin = |object: &ObjectRef<'_>| object.name.is_some_and(|name| ObjectId::genesis(name) == object.id);
     let taken: HashSet<(i64, i64)> = objects
         .ids()
         .into_iter()
-        .filter_map(|id| objects.object(id).filter(|object| !builtin(object)))
+        .filter(|id| !is_built_in(*id))
+        .filter_map(|id| objects.object(id))
         .filter_map(|object| Some((own(object, "x")?, own(object, "y")?)))
         .map(|(x, y)| ((x / PLACES.0).round() as i64, (y / PLACES.1).round() as i64))
         .collect();
@@ -145,7 +146,7 @@ pub(super) fn delete(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     let Some(object) = draft.object(call.receiver).map(ObjectRef::to_object) else {
         return Err(crate::language::send::gone(&call.title()));
     };
-    if [ObjectId::proto(), ObjectId::genesis("workspace")].contains(&object.id) {
+    if is_needed(object.id) {
         let message = format!("{} can't be deleted: the world itself uses it", call.title());
         return Err(Fault::new(FaultKind::Refused, message));
     }
@@ -173,6 +174,11 @@ pub(super) fn delete(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     Ok(Value::Nil)
 }
 
+/// What the world itself uses: every path ends at the root, every expression runs on the workspace.
+fn is_needed(id: ObjectId) -> bool {
+    [ObjectId::proto(), ObjectId::genesis("workspace")].contains(&id)
+}
+
 /// `rename to=p3`.
 pub(super) fn rename(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     let to = call.args.text("to")?;
@@ -181,7 +187,7 @@ pub(super) fn rename(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     if before.as_deref() == Some(to.as_str()) {
         return Ok(Value::Object(call.receiver));
     }
-    if [ObjectId::proto(), ObjectId::genesis("workspace")].contains(&call.receiver) {
+    if is_needed(call.receiver) {
         let message = format!("{} can't be renamed: the world itself uses it", call.title());
         return Err(Fault::new(FaultKind::Refused, message));
     }
