@@ -5,9 +5,10 @@
 
 #![allow(unsafe_code)]
 
+use super::fault::fault_of;
 use super::fuel::Fuel;
 use super::native;
-use super::turn::{Active, fault_of};
+use super::turn::Active;
 use super::values::{from_lua, from_lua_charged};
 use crate::object::{Fault, FaultKind, Name, ObjectId, Value};
 use mlua::{Function, Table, Value as LuaValue};

@@ -5,8 +5,8 @@
 #![allow(unsafe_code)]
 
 use super::crossing::{Shared, raise};
+use super::fault::{bound_in, fault_of};
 use super::fuel::charge_in;
-use super::turn::fault_of;
 use crate::object::{Fault, FaultKind};
 use mlua::{Lua, LuaString, Table, Value as LuaValue, ffi};
 use std::ffi::c_int;
@@ -126,23 +126,4 @@ unsafe extern "C-unwind" fn has_object_keys(state: *mut ffi::lua_State) -> c_int
         ffi::lua_pushboolean(state, c_int::from(found));
     }
     1
-}
-
-/// The bound that an error of the VM speaks of, in words. An object's own error that merely uses such words is none.
-pub(super) fn bound_in(text: &str, spent: Option<&'static str>) -> Option<&'static str> {
-    // The VM puts `name:line: ` before its own words, and adds nothing.
-    let headline = text.lines().next().unwrap_or_default().trim_start_matches("runtime error: ");
-    let own = match headline.splitn(3, ':').collect::<Vec<_>>().as_slice() {
-        [_, line, own] if line.chars().all(|c| c.is_ascii_digit()) => own.trim(),
-        _ => headline,
-    };
-    if spent.is_some() {
-        spent
-    } else if headline == "not enough memory" || headline == "memory error: not enough memory" {
-        Some("it took more memory than a turn may have")
-    } else if own == "stack overflow" {
-        Some("its calls went too deep, which is often a message that sends itself without end")
-    } else {
-        None
-    }
 }

@@ -6,6 +6,7 @@
 mod callbacks;
 pub mod console;
 mod crossing;
+mod fault;
 mod fuel;
 mod library;
 mod native;

@@ -1,7 +1,7 @@
 //! One turn: a message is delivered in a draft, and all of it counts or nothing.
 
-use super::crossing::{Raised, raise};
-use super::library::bound_in;
+use super::crossing::raise;
+use super::fault::{bounded, clip, fault_of};
 use super::native::{self, Args};
 use super::send::{gone, not_a_method};
 use super::values::from_lua;
@@ -23,10 +23,6 @@ const MAX_CHANGE_BYTES: usize = 128 << 20;
 const MAX_OBJECT_BYTES: usize = 64 << 20;
 /// Most bytes that one turn may write to the transcript.
 const MAX_LOG_BYTES: usize = 16_384;
-/// Most bytes of a fault's sentence.
-const MAX_MESSAGE: usize = 4_096;
-/// Lines of a fault's trace.
-const MAX_TRACE: usize = 16;
 
 /// A message and its place in the order of all messages.
 pub struct TurnRequest<'a> {
@@ -370,72 +366,4 @@ fn in_order(selector: &str, method: &MethodVersion, args: Args) -> Result<Vec<Va
         values[place] = value;
     }
     Ok(values)
-}
-
-/// Failed turns are kept: their words have a bound.
-fn clip(message: &mut String) {
-    if message.len() > MAX_MESSAGE {
-        let end = (0..=MAX_MESSAGE).rev().find(|end| message.is_char_boundary(*end)).unwrap_or_default();
-        message.truncate(end);
-        message.push('…');
-    }
-}
-
-/// A bound that was reached counts more than what the method made of it.
-fn bounded(mut fault: Fault, spent: Option<&'static str>) -> Fault {
-    if let Some(told) = bound_in(&fault.message, spent) {
-        fault.kind = FaultKind::Bound;
-        fault.message = told.to_string();
-    }
-    fault
-}
-
-/// A fault in words from an error of the VM.
-pub(super) fn fault_of(error: &mlua::Error) -> Fault {
-    if let mlua::Error::CallbackError { traceback, cause } = error {
-        let mut fault = fault_of(cause);
-        if fault.trace.is_empty() {
-            fault.trace = trace_in(traceback);
-        }
-        return fault;
-    }
-    if let Some(Raised(fault)) = error.downcast_ref::<Raised>() {
-        return fault.clone();
-    }
-    let text = match error {
-        mlua::Error::RuntimeError(text) | mlua::Error::MemoryError(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let told = text.split("\nstack traceback:").next().unwrap_or_default();
-    let mut message = match told.split_once(": ") {
-        // Only a value without words is told by its address, which each system writes in its own way.
-        Some((kind @ ("table" | "function" | "userdata" | "thread"), address)) if is_address(address) => {
-            format!("the error is a {kind}, not a text")
-        }
-        _ => told.replace(super::syntax::SEND, ""),
-    };
-    if message.contains("attempt to call missing method") {
-        message.push_str("; a plain table has no messages: write t.name(t, …)");
-    }
-    Fault { kind: FaultKind::Error, message, suggestions: Vec::new(), trace: trace_in(&text) }
-}
-
-fn is_address(text: &str) -> bool {
-    let digits = text.trim_start_matches("0x");
-    digits.len() >= 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// `point.move_by:3` lines of a traceback, innermost first.
-fn trace_in(text: &str) -> Vec<String> {
-    let place = |line: &str| {
-        let line = line.trim();
-        let (name, rest) = line.split_once(':')?;
-        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        let named = name.contains('.') && !name.contains(' ') && !name.starts_with('[');
-        (named && !digits.is_empty()).then(|| format!("{name}:{digits}"))
-    };
-    let mut lines: Vec<String> = text.lines().filter_map(place).collect();
-    lines.dedup();
-    lines.truncate(MAX_TRACE);
-    lines
 }

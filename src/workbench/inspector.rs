@@ -3,10 +3,10 @@
 //! Every edit leaves as a message: `set`, `remove_slot`, `add_method`, `undo_method`, `reprogram_method`.
 
 use super::Command;
+use super::method_editor::{MethodDraft, editor_ui};
 use super::objects::mark_of;
 use super::style::{CODE, SMALL, color};
 use crate::language::console::parse_literal;
-use crate::language::parse_method;
 use crate::morphic::{Mirror, tokens, value_color};
 use crate::object::{
     Argument, Literal, MethodVersion, Name, ObjectId, Objects, SlotContent, Target, UICommand, Value, inherited,
@@ -53,7 +53,7 @@ struct Field {
 
 impl Page {
     fn is_begun(&self) -> bool {
-        let method = self.method.as_ref().is_some_and(|draft| draft.text != draft.accepted);
+        let method = self.method.as_ref().is_some_and(MethodDraft::is_begun);
         method || [&self.new_name, &self.new_value, &self.words].iter().any(|text| !text.is_empty())
     }
 }
@@ -78,20 +78,6 @@ impl InspectorState {
         self.of = id;
         self.page = id.and_then(|id| self.kept.remove(&id)).unwrap_or_default();
     }
-}
-
-/// A method's text on the desk.
-#[derive(Clone, Debug)]
-struct MethodDraft {
-    selector: String,
-    is_new: bool,
-    /// The accepted text it began with.
-    accepted: String,
-    text: String,
-    /// The line at fault, from 1, and what is wrong there.
-    error: Option<(u32, String)>,
-    /// Failed messages up to this one were there before it was accepted the last time.
-    sent_after: Option<u64>,
 }
 
 /// The inspector.
@@ -152,17 +138,9 @@ pub fn inspector_ui(
             method_row_ui(ui, id, name, method, state, commands);
         }
         if ui.button("Add method").clicked() {
-            let text = "function(self)\n  \nend".to_string();
-            state.method = Some(MethodDraft {
-                selector: String::new(),
-                is_new: true,
-                accepted: String::new(),
-                text,
-                error: None,
-                sent_after: None,
-            });
+            state.method = Some(MethodDraft::of_new());
         }
-        editor_ui(ui, mirror, id, state, commands);
+        editor_ui(ui, mirror, id, &mut state.method, commands);
         words_ui(ui, id, state, commands);
 
         let mut last = None;
@@ -371,131 +349,11 @@ fn method_row_ui(
                 let text = RichText::new(signature(method)).font(FontId::monospace(CODE));
                 let label = egui::Button::selectable(open, text).truncate();
                 if ui.add(label).on_hover_text(format!("{told}. Click to open its text")).clicked() {
-                    state.method = (!open).then(|| MethodDraft {
-                        selector: name.to_string(),
-                        is_new: false,
-                        accepted: method.source.clone(),
-                        text: method.source.clone(),
-                        error: None,
-                        sent_after: None,
-                    });
+                    state.method = (!open).then(|| MethodDraft::of(name, method));
                 }
             });
         });
     });
-}
-
-fn editor_ui(ui: &mut Ui, mirror: &Mirror, id: ObjectId, state: &mut Page, commands: &mut Vec<Command>) {
-    let Some(draft) = &mut state.method else { return };
-    follow_the_world(draft, mirror, id);
-    ui.add_space(6.0);
-    ui.horizontal(|ui| {
-        if draft.is_new {
-            let field = TextEdit::singleline(&mut draft.selector).hint_text("selector").font(FontId::monospace(CODE));
-            let response = ui.add(field.desired_width(140.0));
-            super::style::call(ui, &response, "Selector");
-        } else {
-            ui.label(RichText::new(&draft.selector).font(FontId::monospace(CODE)).color(color(tokens::AMBER)));
-        }
-        let hint = if draft.text == draft.accepted { "accepted" } else { "Ctrl S accepts" };
-        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            ui.label(RichText::new(hint).size(SMALL).color(color(tokens::FAINT)));
-        });
-    });
-    let faulty = draft.error.as_ref().map(|(line, _)| *line);
-    let lines = draft.text.split('\n').count().max(5);
-    let edited = egui::Frame::new()
-        .fill(color(tokens::GROUND))
-        .stroke(egui::Stroke::new(1.0, color(if faulty.is_some() { tokens::RED } else { tokens::LINE })))
-        .corner_radius(6)
-        .inner_margin(egui::Margin::symmetric(6, 6))
-        .show(ui, |ui| {
-            ui.horizontal_top(|ui| {
-                ui.spacing_mut().item_spacing.x = 8.0;
-                ui.label(line_numbers(lines, faulty));
-                let edit = TextEdit::multiline(&mut draft.text)
-                    .code_editor()
-                    .font(FontId::monospace(CODE))
-                    .frame(egui::Frame::NONE)
-                    .margin(egui::Margin::ZERO)
-                    .desired_rows(lines)
-                    .desired_width(f32::INFINITY);
-                let response = ui.add(edit);
-                super::style::call(ui, &response, "Text of the method");
-                response
-            })
-            .inner
-        })
-        .inner;
-    if edited.changed() {
-        draft.error = parse_method(&draft.text).err().map(|fault| (fault.line, fault.message));
-    }
-    if let Some((line, message)) = &draft.error {
-        let text = format!("line {line}: {message}");
-        ui.label(RichText::new(text).font(FontId::monospace(CODE)).color(color(tokens::RED)));
-    }
-    let saved = edited.has_focus() && ui.input_mut(|input| input.consume_key(egui::Modifiers::COMMAND, Key::S));
-    ui.horizontal(|ui| {
-        let primary =
-            egui::Button::new(RichText::new("Accept").color(color(tokens::GROUND))).fill(color(tokens::AMBER));
-        if ui.add(primary).clicked() || saved {
-            draft.error = parse_method(&draft.text).err().map(|fault| (fault.line, fault.message));
-            if draft.error.is_none() {
-                draft.sent_after = Some(mirror.problems().last().map_or(0, |problem| problem.sequence));
-                let args = vec![
-                    ("selector", Value::Text(draft.selector.clone())),
-                    ("source", Value::Text(draft.text.clone())),
-                ];
-                commands.extend(Command::to(id, "add_method", args));
-            }
-        }
-        let close = if draft.text == draft.accepted { "Close" } else { "Discard" };
-        if ui.button(close).clicked() {
-            draft.selector.clear();
-            draft.is_new = false;
-        }
-    });
-    if draft.selector.is_empty() && !draft.is_new {
-        state.method = None;
-    }
-}
-
-/// Takes in what became of the text that was sent: accepted, or refused at a line.
-fn follow_the_world(draft: &mut MethodDraft, mirror: &Mirror, id: ObjectId) {
-    let now = mirror.image().object(id).and_then(|object| object.slots.get(&draft.selector)?.as_method());
-    if let Some(now) = now
-        && now.source != draft.accepted
-    {
-        if draft.text == draft.accepted || draft.text.trim() == now.source {
-            draft.text.clone_from(&now.source);
-        }
-        draft.accepted.clone_from(&now.source);
-        (draft.is_new, draft.error, draft.sent_after) = (false, None, None);
-    }
-    let Some(after) = draft.sent_after else { return };
-    let refused = mirror.problems().iter().rev().find(|problem| {
-        problem.sequence > after
-            && problem.envelope.selector.as_str() == "add_method"
-            && problem.envelope.target == Target::Id(id)
-    });
-    if let Some(problem) = refused {
-        let message = &problem.fault.message;
-        let line = message.split("line ").nth(1).and_then(|rest| rest.split(':').next()?.parse().ok());
-        draft.error =
-            Some((line.unwrap_or(1), message.split_once(": ").map_or(message.as_str(), |(_, told)| told).to_string()));
-        draft.sent_after = None;
-    }
-}
-
-fn line_numbers(lines: usize, faulty: Option<u32>) -> egui::text::LayoutJob {
-    let mut job = egui::text::LayoutJob::default();
-    for line in 1..=lines {
-        let of = if faulty == u32::try_from(line).ok() { tokens::RED } else { tokens::FAINT };
-        let format = egui::TextFormat::simple(FontId::monospace(CODE), color(of));
-        let end = if line < lines { "\n" } else { "" };
-        job.append(&format!("{line:>2}{end}"), 0.0, format);
-    }
-    job
 }
 
 fn words_ui(ui: &mut Ui, id: ObjectId, state: &mut Page, commands: &mut Vec<Command>) {

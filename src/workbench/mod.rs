@@ -5,7 +5,9 @@
 
 mod console;
 mod desk;
+mod input;
 mod inspector;
+mod method_editor;
 mod objects;
 mod probe;
 mod status;

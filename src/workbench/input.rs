@@ -1,0 +1,174 @@
+//! The mouse and the keys in the world, and the order in which typed keys reach the panels.
+
+use super::desk::{Command, Desk};
+use super::window::{Panels, fit_cards};
+use crate::morphic::{Bounds, Button, Deed, Stage};
+use crate::object::{Name, ObjectId, Target, UICommand, Value};
+use crate::systems::Clock;
+use bevy::input::mouse::{MouseScrollUnit, MouseWheel};
+use bevy::prelude::*;
+use bevy::window::PrimaryWindow;
+
+/// Zoom of one step of the wheel.
+const WHEEL: f32 = 1.1;
+
+pub(super) fn use_keys(
+    mut desk: ResMut<Desk>,
+    mut panels: ResMut<Panels>,
+    stage: Res<Stage>,
+    keys: Res<ButtonInput<KeyCode>>,
+) {
+    let desk = &mut *desk;
+    fit_cards(desk, &mut panels, &stage);
+    if panels.keyboard_taken {
+        return;
+    }
+    if keys.just_pressed(KeyCode::Escape)
+        && let Some(Deed::PutBack) = desk.hand.cancel()
+    {
+        desk.carried = None;
+    }
+    if keys.just_pressed(KeyCode::Delete)
+        && let Some(id) = desk.selected
+        && let Some(command) = Command::to(id, "delete", Vec::new())
+    {
+        desk.carry_out(vec![command]);
+    }
+    let nothing_held = !keys.any_pressed([KeyCode::ControlLeft, KeyCode::ControlRight, KeyCode::AltLeft]);
+    if keys.just_pressed(KeyCode::KeyF) && nothing_held {
+        panels.fitted = None;
+        fit_cards(desk, &mut panels, &stage);
+    }
+}
+
+pub(super) fn use_mouse(
+    mut desk: ResMut<Desk>,
+    mut panels: ResMut<Panels>,
+    stage: Res<Stage>,
+    clock: Res<Clock>,
+    window: Single<&Window, With<PrimaryWindow>>,
+    buttons: Res<ButtonInput<MouseButton>>,
+    keys: Res<ButtonInput<KeyCode>>,
+    mut wheel: MessageReader<MouseWheel>,
+    mut last: Local<[f32; 2]>,
+) {
+    let desk = &mut *desk;
+    if !window.focused
+        && let Some(Deed::PutBack) = desk.hand.cancel()
+    {
+        desk.carried = None;
+    }
+    let step = |wheel: &MouseWheel| match wheel.unit {
+        MouseScrollUnit::Line => wheel.y,
+        MouseScrollUnit::Pixel => wheel.y / MouseScrollUnit::SCROLL_UNIT_CONVERSION_FACTOR,
+    };
+    let steps: f32 = wheel.read().map(step).sum::<f32>().clamp(-4.0, 4.0);
+    // Outside the window a gesture ends where the pointer left it.
+    let inside = window.cursor_position().map(|at| [at.x, at.y]);
+    if inside.is_none() && !desk.hand.is_busy() {
+        return;
+    }
+    let at = inside.unwrap_or(*last);
+    *last = at;
+    if panels.pointer_taken && !desk.hand.is_busy() {
+        return;
+    }
+    if steps != 0.0 {
+        desk.view.zoom_at(at, WHEEL.powf(steps));
+    }
+    let world = desk.view.to_world(at);
+    let mut deeds: Vec<Deed> = Vec::new();
+    for (bevy, ours) in [(MouseButton::Left, Button::Left), (MouseButton::Middle, Button::Middle)] {
+        if buttons.just_pressed(bevy) {
+            panels.keyboard_released = true;
+            let space = keys.pressed(KeyCode::Space) && !panels.keyboard_taken;
+            deeds.extend(desk.hand.press(ours, space, at, world, stage.card_at(world)));
+        }
+    }
+    deeds.extend(desk.hand.drag(at, world));
+    for (bevy, ours) in [(MouseButton::Left, Button::Left), (MouseButton::Middle, Button::Middle)] {
+        if buttons.just_released(bevy) {
+            deeds.extend(desk.hand.release(ours, at, world, (clock.monotonic)().as_secs_f64()));
+        }
+    }
+    for deed in deeds {
+        carry_out(desk, &stage, deed);
+    }
+}
+
+fn carry_out(desk: &mut Desk, stage: &Stage, deed: Deed) {
+    let place = |point: [f32; 2]| {
+        let whole = point.map(|part| Value::Number(f64::from(part).round()));
+        let [x, y] = whole;
+        vec![("x", x), ("y", y)]
+    };
+    match deed {
+        Deed::Select(id) => desk.selected = id,
+        Deed::Pan(pixels) => desk.view.pan(pixels),
+        Deed::Carry(id, by) => desk.carried = Some((id, by)),
+        Deed::PutBack => desk.carried = None,
+        Deed::Drop(id, by) => {
+            // What is drawn holds the distance already.
+            if let Some(bounds) = stage.bounds(id)
+                && let Some(Command::Send(command)) = Command::to(id, "set", place(dropped(desk, bounds, id, by)))
+            {
+                desk.send(command, None);
+            }
+            desk.carried = None;
+        }
+        Deed::CreateAt(point) => {
+            let args = place(point).into_iter().filter_map(|(name, value)| Some((Name::new(name).ok()?, value)));
+            let Ok(selector) = Name::new("clone") else { return };
+            let command = UICommand::new(Target::Id(ObjectId::proto()), selector, args.collect());
+            if let Some(ticket) = desk.send(command, None) {
+                desk.select_answer(ticket);
+            }
+        }
+    }
+}
+
+fn dropped(desk: &Desk, bounds: Bounds, id: ObjectId, by: [f32; 2]) -> [f32; 2] {
+    let drawn = desk.carried.filter(|(carried, _)| *carried == id).map_or([0.0, 0.0], |(_, drawn)| drawn);
+    [0, 1].map(|axis| bounds.min[axis] - drawn[axis] + by[axis])
+}
+
+/// One decisive key a pass: what was typed after it waits for the next pass, and meets what the key did. Otherwise a slow
+/// frame loses what follows an Enter, and completes what stood before the last letters.
+pub(super) fn hold_back(events: &mut Vec<egui::Event>, held: &mut Vec<egui::Event>) {
+    use egui::{Event, Key};
+    events.splice(0..0, held.drain(..));
+    let is_decisive = |event: &Event| {
+        let Event::Key { key, pressed: true, .. } = event else { return false };
+        matches!(key, Key::Enter | Key::Tab | Key::ArrowUp | Key::ArrowDown)
+    };
+    if let Some(place) = events.iter().position(is_decisive) {
+        *held = events.split_off(place + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use egui::{Event, Key};
+
+    fn press(key: Key) -> Event {
+        Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: egui::Modifiers::NONE }
+    }
+
+    #[test]
+    fn what_follows_a_decisive_key_waits_for_it() {
+        let text = |text: &str| Event::Text(text.into());
+        let mut held = Vec::new();
+        let mut events = vec![text("a"), press(Key::Tab), text("b"), press(Key::Enter), text("c")];
+        let mut passes = Vec::new();
+        loop {
+            hold_back(&mut events, &mut held);
+            passes.push(std::mem::take(&mut events));
+            if held.is_empty() {
+                break;
+            }
+        }
+        let expected = [vec![text("a"), press(Key::Tab)], vec![text("b"), press(Key::Enter)], vec![text("c")]];
+        assert_eq!(passes, expected);
+    }
+}
