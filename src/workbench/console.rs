@@ -136,6 +136,10 @@ pub fn console_ui(ui: &mut Ui, mirror: &Mirror, state: &mut ConsoleState, comman
             let response = ui.add(edit);
             super::style::call(ui, &response, "Console");
             if response.changed() {
+                // What is pasted may have several lines, and this is one.
+                if state.line.contains(['\n', '\r']) {
+                    state.line = state.line.replace(['\n', '\r'], " ");
+                }
                 state.hint.clear();
                 state.recalled = None;
             }
@@ -276,6 +280,20 @@ mod tests {
         harness.key_press(Key::ArrowDown);
         harness.run();
         assert_eq!(harness.state().0.line, "");
+    }
+
+    #[test]
+    fn pasted_lines_become_one() {
+        let mirror = told(vec![]);
+        let ui = |ui: &mut Ui, (state, commands): &mut (ConsoleState, Vec<Command>)| {
+            console_ui(ui, &mirror, state, commands)
+        };
+        let mut harness = Harness::new_ui_state(ui, (ConsoleState::default(), Vec::new()));
+        harness.run();
+        harness.get_by_label("Console").focus();
+        harness.event(egui::Event::Paste("set point\nx=5".into()));
+        harness.run();
+        assert_eq!(harness.state().0.line, "set point x=5");
     }
 
     #[test]
