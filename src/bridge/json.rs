@@ -1,8 +1,8 @@
 //! The JSON that programs read: values, outcomes, objects. A contract: fields are added, never changed.
 
 use crate::object::{
-    Change, Envelope, Fault, Image, MapKey, MethodVersion, Object, ObjectId, ObjectRef, Objects, Outcome, Slot,
-    SlotContent, Target, Value, inherited, number_text,
+    Change, Edit, EditKind, Envelope, Fault, Image, MapKey, MethodVersion, Object, ObjectId, ObjectRef, Objects,
+    Outcome, Slot, SlotContent, Target, Value, inherited, number_text,
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -31,6 +31,15 @@ fn number(number: f64) -> Json {
     serde_json::Number::from_f64(number).map_or_else(|| json!({ "number": number_text(number) }), Json::Number)
 }
 
+fn key(of: &MapKey, objects: &dyn Objects) -> Json {
+    match of {
+        MapKey::Boolean(key) => json!(key),
+        MapKey::Number(key) => number(*key),
+        MapKey::Text(key) => json!(key),
+        MapKey::Object(id) => Json::Object(reference(*id, objects)),
+    }
+}
+
 fn map<'a>(entries: impl Iterator<Item = (&'a MapKey, &'a Value)> + Clone, objects: &dyn Objects) -> Json {
     let plain = |(key, _): (&MapKey, &Value)| matches!(key, MapKey::Text(text) if !MARKERS.contains(&text.as_str()));
     if entries.clone().all(plain) {
@@ -40,15 +49,7 @@ fn map<'a>(entries: impl Iterator<Item = (&'a MapKey, &'a Value)> + Clone, objec
         };
         return Json::Object(entries.map(field).collect());
     }
-    let pair = |(key, of): (&MapKey, &Value)| {
-        let key = match key {
-            MapKey::Boolean(key) => json!(key),
-            MapKey::Number(key) => number(*key),
-            MapKey::Text(key) => json!(key),
-            MapKey::Object(id) => Json::Object(reference(*id, objects)),
-        };
-        json!([key, value(of, objects)])
-    };
+    let pair = |(key, of): (&MapKey, &Value)| json!([self::key(key, objects), value(of, objects)]);
     json!({ "map": entries.map(pair).collect::<Vec<_>>() })
 }
 
@@ -115,6 +116,10 @@ pub(super) fn changes(of: &[Change], objects: &dyn Objects) -> Json {
                 let name = Some(json!(name.as_str()));
                 out.push(entry(id, vec![("slot", name), ("before", told(before)), ("after", told(after))]));
             }
+            Change::EditSlot { slot: name, edits, .. } => {
+                let edits = edits.iter().map(|of| edit(of, objects)).collect();
+                out.push(entry(id, vec![("slot", Some(json!(name.as_str()))), ("edits", Some(edits))]));
+            }
             Change::Rename { before, after, .. } => {
                 let name = |name: &Option<crate::object::Name>| json!(name.as_ref().map(ToString::to_string));
                 out.push(entry(id, vec![("renamed", Some(json!({ "before": name(before), "after": name(after) })))]));
@@ -128,6 +133,28 @@ pub(super) fn changes(of: &[Change], objects: &dyn Objects) -> Json {
         }
     }
     Json::Array(out)
+}
+
+/// What changed inside a list or map: `at` are the keys that lead there, an inserted or removed element says so.
+fn edit(of: &Edit, objects: &dyn Objects) -> Json {
+    let at = |last: Json| Json::Array(of.path.iter().map(|of| key(of, objects)).chain([last]).collect());
+    let mut out = Map::new();
+    match &of.kind {
+        EditKind::Set { key: last, before, after } => {
+            out.insert("at".into(), at(key(last, objects)));
+            out.extend(before.as_ref().map(|before| ("before".into(), value(before, objects))));
+            out.extend(after.as_ref().map(|after| ("after".into(), value(after, objects))));
+        }
+        EditKind::Insert { place, value: of } => {
+            out.insert("at".into(), at(json!(place + 1)));
+            out.insert("inserted".into(), value(of, objects));
+        }
+        EditKind::Remove { place, value: of } => {
+            out.insert("at".into(), at(json!(place + 1)));
+            out.insert("removed".into(), value(of, objects));
+        }
+    }
+    Json::Object(out)
 }
 
 pub(super) fn fault(of: &Fault) -> Json {
@@ -230,7 +257,7 @@ mod tests {
         assert_eq!(text(Value::Number(0.5)), "0.5");
         assert_eq!(text(Value::Object(ObjectId::genesis("point"))), r#"{"object":"point"}"#);
         assert_eq!(text(Value::Object(unnamed)), format!(r#"{{"object":null,"id":"{unnamed}"}}"#));
-        let map = |key: MapKey| text(Value::Map(BTreeMap::from([(key, Value::Nil)])));
+        let map = |key: MapKey| text(Value::Map(BTreeMap::from([(key, Value::Nil)]).into()));
         assert_eq!(map(MapKey::Text("a".into())), r#"{"a":null}"#);
         assert_eq!(map(MapKey::Text("object".into())), r#"{"map":[["object",null]]}"#);
         assert_eq!(map(MapKey::Number(2.0)), r#"{"map":[[2,null]]}"#);

@@ -3,7 +3,7 @@
 use super::grammar::SHAPES;
 use super::*;
 use crate::language::{genesis_objects, parse_method};
-use crate::object::{Image, Object, Slot, Value};
+use crate::object::{Image, List, Object, Slot, Value};
 
 /// A world with `point`, which has a few slots of every kind.
 fn world() -> (Image, ObjectId) {
@@ -16,7 +16,7 @@ fn world() -> (Image, ObjectId) {
         ("x", Value::Number(3.0)),
         ("count", Value::Number(1.0)),
         ("happy", Value::Boolean(true)),
-        ("items", Value::List(vec![])),
+        ("items", Value::List(List::default())),
     ];
     for (name, value) in slots {
         point.slots.push(Name::new(name).unwrap(), Slot::value(value));

@@ -105,7 +105,7 @@ impl ObjectDataMutItem<'_, '_> {
                 slots: &mut slots.bypass_change_detection().0,
                 versions: &mut versions.bypass_change_detection().0,
             },
-            Change::SetSlot { .. } => ObjectMut {
+            Change::SetSlot { .. } | Change::EditSlot { .. } => ObjectMut {
                 name: &mut handle.bypass_change_detection().0,
                 parents: &mut parents.bypass_change_detection().0,
                 slots: &mut slots.0,

@@ -157,6 +157,9 @@ impl Stage<'_> {
         };
         for change in changes {
             match &change {
+                Change::EditSlot { id, slot, .. } if *id == self.candidate.target && self.frame.contains(slot) => {
+                    self.changed.insert(slot.clone());
+                }
                 Change::SetSlot { id, slot, after, .. }
                     if *id == self.candidate.target
                         && self.frame.contains(slot)
@@ -180,7 +183,7 @@ impl Stage<'_> {
             Change::Create(object) => format!("it makes the object {}", object.title()),
             Change::Delete(object) => format!("it deletes {}", object.title()),
             Change::SetSlot { slot, after: None, .. } => format!("it takes the slot {slot} of {title} away"),
-            Change::SetSlot { slot, .. } => format!("it changes {slot} of {title}"),
+            Change::SetSlot { slot, .. } | Change::EditSlot { slot, .. } => format!("it changes {slot} of {title}"),
             Change::AddVersion { selector, .. } | Change::RemoveVersion { selector, .. } => {
                 format!("it changes the method {selector} of {title}")
             }

@@ -2,7 +2,7 @@
 //! selector that does not exist is a note for a text written by hand, and refused where a contract is stated.
 
 use super::{Candidate, listed};
-use crate::language::{GLOBALS, MethodSyntax, is_reserved, native_spec};
+use crate::language::{MethodSyntax, is_reserved, native_spec};
 use crate::object::{Fault, FaultKind, Name, Objects, ancestors, lookup, nearest};
 
 /// The verdict.
@@ -15,12 +15,8 @@ pub(super) fn pass(candidate: &Candidate<'_>, syntax: &MethodSyntax, objects: &d
     if objects.object(target).is_none() {
         return Err(Fault::new(FaultKind::Gone, format!("{} is gone", objects.title(target))));
     }
-    if let Some((name, line)) = syntax.globals.iter().find(|(name, _)| !GLOBALS.contains(&name.as_str())) {
-        let message = format!(
-            "line {line}: nothing is called `{name}` here; a method reaches self, its parameters, its locals, and {}",
-            GLOBALS.join(", ")
-        );
-        return Err(Fault::new(FaultKind::BadMethod, message).suggesting(nearest(name, GLOBALS.iter().copied())));
+    if let Some(fault) = syntax.unknown_global() {
+        return Err(fault);
     }
     let known = |name: &str| lookup(objects, target, name).is_some() || name == &**selector;
     let reads = syntax.reads.iter().filter(|name| !known(name) && !syntax.writes.contains(*name));

@@ -1,9 +1,9 @@
 //! The Rust functions that the VM calls: those of the prelude, the root messages, and the few globals.
 
 use super::crossing::{Shared, id_from, raise};
-use super::native::{Args, NATIVES};
-use super::send::{Resend, not_a_method};
-use super::values::from_lua_charged;
+use super::native::{Args, NATIVES, slot_name};
+use super::send::{Kind, Resend, not_a_method};
+use super::values::{from_lua_charged, no_key, not_utf8};
 use crate::object::{Fault, FaultKind, ObjectId, Objects};
 use mlua::{Lua, LuaString, MultiValue, Table, Value as LuaValue, Variadic};
 use std::rc::Rc;
@@ -33,10 +33,12 @@ pub(super) fn connect(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> mlua::Re
         }
         let LuaValue::Table(caches) = heirs.raw_get(&key)? else { return Ok(()) };
         heirs.raw_set(&key, LuaValue::Nil)?;
-        for pair in caches.pairs::<Table, Table>() {
-            let (cache, dirty) = pair?;
-            if dirty.raw_get::<LuaValue>(&key)?.is_nil() {
-                cache.raw_set(&key, LuaValue::Nil)?;
+        for pair in caches.pairs::<Table, LuaValue>() {
+            let (state, _) = pair?;
+            let has =
+                |what: &str| Ok::<_, mlua::Error>(!state.raw_get::<Table>(what)?.raw_get::<LuaValue>(&key)?.is_nil());
+            if !has("dirty")? && !has("owned")? {
+                state.raw_get::<Table>("cache")?.raw_set(&key, LuaValue::Nil)?;
             }
         }
         Ok(())
@@ -49,6 +51,32 @@ pub(super) fn connect(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> mlua::Re
         other => Err(bad_argument(format!("a slot has a name, and this is a {}", other.type_name()))),
     })?;
     cross.set("write", write)?;
+
+    let s = shared.clone();
+    let own = lua.create_function(move |_, (object, slot): (LuaString, LuaString)| {
+        s.own(id(&object)?, &slot.to_string_lossy())
+    })?;
+    cross.set("own", own)?;
+
+    let s = shared.clone();
+    let adopt = lua.create_function(move |lua, (value, depth): (LuaValue, usize)| {
+        let (value, cost) = from_lua_charged(&value, &s.proxies, depth);
+        s.fuel.charge(cost);
+        s.view(lua, &value.map_err(raise)?)
+    })?;
+    cross.set("adopt", adopt)?;
+
+    let s = shared.clone();
+    let check_name = lua.create_function(move |_, name: LuaString| {
+        if s.fuel.left() >= 0 {
+            s.fuel.set(s.fuel.left().saturating_add(1)); // the call itself, which is spared for a name that is known
+        }
+        slot_name(&name.to_string_lossy()).map(|_| ()).map_err(raise)
+    })?;
+    cross.set("check_name", check_name)?;
+
+    let refuse_key = lua.create_function(|_, _: LuaValue| -> mlua::Result<()> { Err(raise(no_key())) })?;
+    cross.set("refuse_key", refuse_key)?;
 
     let s = shared.clone();
     let title = lua.create_function(move |_, object: LuaString| {
@@ -81,7 +109,7 @@ pub(super) fn connect(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> mlua::Re
     let s = shared.clone();
     let unanswered =
         lua.create_function(move |lua, (me, selector, args): (LuaValue, String, MultiValue)| match me {
-            LuaValue::Table(me) => s.does_not_understand(lua, s.id_in(&me)?, &selector, args),
+            LuaValue::Table(me) => s.does_not_understand(lua, s.id_in(&me)?, &selector, args, Kind::Send),
             other => {
                 Err(bad_argument(format!("a message needs an object to go to, and this is a {}", other.type_name())))
             }
@@ -108,7 +136,7 @@ pub(super) fn connect_natives(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()
             };
             let id = s.id_in(&me)?;
             let taken = args.iter().map(|arg| {
-                let (value, cost) = from_lua_charged(arg, &s.proxies);
+                let (value, cost) = from_lua_charged(arg, &s.proxies, 0);
                 s.fuel.charge(cost);
                 value
             });
@@ -160,25 +188,40 @@ pub(super) fn connect_globals(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()
         let s = shared.clone();
         let to_text: mlua::Function = globals.get("tostring")?;
         let log = lua.create_function(move |_, values: Variadic<LuaValue>| {
-            let texts = values.iter().map(|value| to_text.call::<String>(value)).collect::<mlua::Result<Vec<_>>>()?;
-            s.with(|active| active.log(texts.join(" ")))?.map_err(raise)
+            let mut line = String::new();
+            for value in values.iter() {
+                let text: LuaString = to_text.call(value)?;
+                let text = text.to_str().map_err(|_| raise(not_utf8()))?;
+                line.push_str(if line.is_empty() { "" } else { " " });
+                line.push_str(&text);
+            }
+            s.with(|active| active.log(line))?.map_err(|fault| s.doom(fault))
         })?;
         globals.set(name, log)?;
     }
 
     let math: Table = globals.get("math")?;
     let s = shared.clone();
-    let random = lua.create_function(move |_, (low, high): (Option<f64>, Option<f64>)| {
+    let random = lua.create_function(move |_, bounds: Variadic<LuaValue>| {
         let unit = s.with(|active| active.random())?;
-        let (low, high) = match (low, high) {
-            (None, _) => return Ok(unit),
-            (Some(high), None) => (1.0, high.floor()),
-            (Some(low), Some(high)) => (low.ceil(), high.floor()),
+        let bound = |place: usize| match &bounds[place] {
+            LuaValue::Integer(value) => Ok(*value as f64),
+            LuaValue::Number(value) => Ok(*value),
+            other => {
+                let kind = other.type_name();
+                Err(bad_argument(format!("math.random: invalid argument #{} (number expected, got {kind})", place + 1)))
+            }
         };
-        if high >= low {
+        let (low, high) = match bounds.len() {
+            0 => return Ok(unit),
+            1 => (1.0, bound(0)?.floor()),
+            2 => (bound(0)?.ceil(), bound(1)?.floor()),
+            _ => return Err(bad_argument("math.random: wrong number of arguments; it takes two at most")),
+        };
+        if high >= low && (high - low).is_finite() {
             Ok((low + (unit * (high - low + 1.0)).floor()).min(high))
         } else {
-            Err(bad_argument("math.random: the interval is empty"))
+            Err(bad_argument("math.random: the interval is empty, or has no end"))
         }
     })?;
     math.set("random", random)?;

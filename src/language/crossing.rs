@@ -5,12 +5,12 @@
 
 #![allow(unsafe_code)]
 
-use super::fault::fault_of;
+use super::fault::{bounded, fault_of};
 use super::fuel::Fuel;
 use super::native;
 use super::turn::Active;
-use super::values::{from_lua, from_lua_charged};
-use crate::object::{Fault, FaultKind, Name, ObjectId, Value};
+use super::values::{from_lua, from_lua_charged, from_view, key_from_lua, no_key, to_view};
+use crate::object::{Edit, EditKind, Fault, FaultKind, Name, ObjectId, Objects, Slot, Value, lookup};
 use mlua::{Function, Table, Value as LuaValue};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -22,6 +22,11 @@ use std::rc::Rc;
 const FREE_MISSES: usize = 10_000;
 /// Safepoints that take about as long as a miss.
 const MISS_PRICE: usize = 50;
+
+/// Edits of one slot that always cross as such.
+const MANY_EDITS: usize = 64;
+/// Bytes that each part of a value counts.
+const VALUE_PART: usize = 16;
 
 /// A fault on its way through Luau.
 #[derive(Debug)]
@@ -127,12 +132,15 @@ pub(super) fn id_from(bytes: &mlua::LuaString) -> Option<ObjectId> {
     uuid::Uuid::from_slice(&bytes.as_bytes()).ok().map(ObjectId)
 }
 
-/// A list or map that the turn has read: mutating it in place is a write of its slot.
-pub(super) struct Opened {
-    pub(super) id: ObjectId,
-    pub(super) slot: Name,
-    pub(super) table: Table,
-    pub(super) original: Value,
+/// What of an object the caches must forget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stale {
+    /// One slot was set or taken away.
+    Slot(String),
+    /// Its parents are others; its own slots are what they were.
+    Delegation,
+    /// It came to be or is gone.
+    Everything,
 }
 
 /// Compiled methods by holder and selector, with the text that they were compiled from.
@@ -144,38 +152,47 @@ pub(super) struct Shared {
     pub(super) proxies: Proxies,
     pub(super) fuel: Rc<Fuel>,
     take_writes: Function,
+    take_edits: Function,
     take_back: Function,
-    /// Objects written in this turn.
-    written: Table,
+    settle: Function,
     forget: Function,
+    forget_object: Function,
     remember: Function,
+    wrap: Function,
+    stand: Function,
+    share: Function,
+    retire: Function,
     misses: Cell<usize>,
     pub(super) bind: Function,
     pub(super) unanswered: Function,
     pub(super) accessor: Function,
     pub(super) natives: RefCell<HashMap<&'static str, Function>>,
     pub(super) compiled: RefCell<Compiled>,
-    pub(super) opened: RefCell<Vec<Opened>>,
 }
 
 impl Shared {
-    pub(super) fn new(prelude: &Table, ids: Table, fuel: Rc<Fuel>) -> mlua::Result<Self> {
+    pub(super) fn new(prelude: &Table, views: &Table, ids: Table, fuel: Rc<Fuel>) -> mlua::Result<Self> {
         Ok(Self {
             stage: Stage::default(),
             proxies: Proxies::new(prelude.get("make")?, ids, fuel.clone()),
             fuel,
             take_writes: prelude.get("take_writes")?,
+            take_edits: views.get("take_edits")?,
             take_back: prelude.get("take_back")?,
-            written: prelude.get("written")?,
+            settle: prelude.get("settle")?,
             misses: Cell::new(0),
             forget: prelude.get("forget")?,
+            forget_object: prelude.get("forget_object")?,
+            wrap: views.get("wrap")?,
+            stand: views.get("stand")?,
+            share: views.get("share")?,
+            retire: views.get("retire")?,
             remember: prelude.get("remember")?,
             bind: prelude.get("bind")?,
             unanswered: prelude.get("unanswered")?,
             accessor: prelude.get("accessor")?,
             natives: RefCell::default(),
             compiled: RefCell::default(),
-            opened: RefCell::default(),
         })
     }
 
@@ -193,6 +210,7 @@ impl Shared {
 
     /// Ends the turn, whatever its code catches: as a failed one with this fault.
     pub(super) fn doom(&self, fault: Fault) -> mlua::Error {
+        let fault = bounded(fault, self.fuel.spent());
         self.fuel.set(-1);
         match self.with(|active| active.doom(fault)) {
             Ok(fault) => raise(fault),
@@ -214,30 +232,118 @@ impl Shared {
                 let (LuaValue::String(id), LuaValue::String(name)) = (&write[0], &write[1]) else { continue };
                 let Some(id) = id_from(id) else { continue };
                 let value = from_lua(&write[2], &self.proxies).map_err(raise)?;
-                let name = name.to_string_lossy();
-                // A list read from the slot before it was written is the method's own from here on.
-                self.opened.borrow_mut().retain(|opened| opened.id != id || *opened.slot != *name);
-                self.store(id, &name, value)?;
+                self.store(id, &name.to_string_lossy(), value)?;
             }
         }
-        let mut changed = Vec::new();
-        for (index, opened) in self.opened.borrow().iter().enumerate() {
-            let now = from_lua(&LuaValue::Table(opened.table.clone()), &self.proxies).map_err(raise)?;
-            if !now.same(&opened.original) {
-                changed.push((index, now));
+        let edits: Table = self.take_edits.call(())?;
+        if edits.raw_len() > 0 {
+            let values: Vec<LuaValue> = edits.sequence_values().collect::<mlua::Result<_>>()?;
+            for edit in values.chunks_exact(4) {
+                let (LuaValue::Table(view), LuaValue::String(id), LuaValue::String(slot)) =
+                    (&edit[0], &edit[1], &edit[2])
+                else {
+                    continue;
+                };
+                let Some(id) = id_from(id) else { continue };
+                self.bring_edits(view, id, &slot.to_string_lossy(), &edit[3])?;
             }
-        }
-        for (index, value) in changed {
-            let (id, slot) = {
-                let mut opened = self.opened.borrow_mut();
-                let opened = &mut opened[index];
-                opened.original = value.clone();
-                (opened.id, opened.slot.clone())
-            };
-            self.store(id, &slot, value)?;
-            self.forget_heirs_of(id, &slot)?;
         }
         Ok(())
+    }
+
+    /// Brings what changed in a list or map: as edits, or whole where these are many or make another kind of it.
+    fn bring_edits(&self, view: &Table, id: ObjectId, slot: &str, log: &LuaValue) -> mlua::Result<()> {
+        if let LuaValue::Table(log) = log {
+            let log: Vec<LuaValue> = log.sequence_values().collect::<mlua::Result<_>>()?;
+            let name = native::slot_name(slot).map_err(raise)?;
+            let few = self.with(|active| {
+                let slot = active.draft.object(id).and_then(|object| object.slots.get(slot));
+                let parts = slot.and_then(Slot::as_value).map_or(0, |value| value.bytes() / VALUE_PART);
+                log.len() / 4 <= MANY_EDITS.max(parts / 2)
+            })?;
+            if few {
+                let edits = log.chunks_exact(4).map(|entry| self.edit_of(view, entry)).collect::<Result<_, _>>();
+                if self.with(|active| active.edit_value(id, &name, edits?))?.map_err(raise)? {
+                    return Ok(());
+                }
+            }
+        }
+        let value = self.value_within(view, &LuaValue::Table(view.clone())).map_err(raise)?;
+        self.store(id, slot, value)
+    }
+
+    /// What crosses with a view. Where it is not what it takes itself for, the next turn gets a new one.
+    fn value_within(&self, view: &Table, part: &LuaValue) -> Result<Value, Fault> {
+        let (value, other_kind) = from_view(part, &self.proxies)?;
+        if other_kind {
+            self.retire.call::<()>(view).map_err(|error| fault_of(&error))?;
+        }
+        Ok(value)
+    }
+
+    fn edit_of(&self, view: &Table, entry: &[LuaValue]) -> Result<Edit, Fault> {
+        let key = |key: &LuaValue| key_from_lua(key, &self.proxies)?.ok_or_else(no_key);
+        let path = match &entry[0] {
+            LuaValue::Table(path) => path
+                .sequence_values::<LuaValue>()
+                .map(|step| key(&step.map_err(|error| fault_of(&error))?))
+                .collect::<Result<_, _>>()?,
+            _ => Vec::new(),
+        };
+        let place = || entry[2].as_usize().unwrap_or(1) - 1;
+        let kind = match entry[1].as_i64() {
+            Some(1) => {
+                let after = Some(self.value_within(view, &entry[3])?);
+                EditKind::Set { key: key(&entry[2])?, before: None, after }
+            }
+            Some(2) => EditKind::Set { key: key(&entry[2])?, before: None, after: None },
+            Some(3) => EditKind::Insert { place: place(), value: self.value_within(view, &entry[3])? },
+            _ => EditKind::Remove { place: place(), value: Value::Nil },
+        };
+        Ok(Edit { path, kind })
+    }
+
+    /// A list or map as a view that stands in no slot yet.
+    pub(super) fn view(&self, lua: &mlua::Lua, value: &Value) -> mlua::Result<LuaValue> {
+        self.fuel.unmetered(|| to_view(value, lua, &self.proxies, &self.wrap))
+    }
+
+    /// The view by which `id` reads a slot that it has itself, or shares with `holder` until it changes it.
+    pub(super) fn view_of_slot(
+        &self,
+        lua: &mlua::Lua,
+        id: ObjectId,
+        holder: ObjectId,
+        slot: &str,
+        value: &Value,
+    ) -> mlua::Result<LuaValue> {
+        let state = self.proxies.state(id)?;
+        if holder == id {
+            return self.stand.call((self.view(lua, value)?, state, slot, false));
+        }
+        let holders: Table = self.proxies.state(holder)?.raw_get("cache")?;
+        let view = match holders.raw_get(slot)? {
+            LuaValue::Nil => {
+                let view = self.view_of_slot(lua, holder, holder, slot, value)?;
+                holders.raw_set(slot, &view)?;
+                view
+            }
+            view => view,
+        };
+        match self.share.call((view, &state, slot))? {
+            LuaValue::Nil => self.stand.call((self.view(lua, value)?, state, slot, true)),
+            shared => Ok(shared),
+        }
+    }
+
+    /// Makes an inherited list or map the object's own, before it changes there.
+    pub(super) fn own(&self, id: ObjectId, slot: &str) -> mlua::Result<()> {
+        self.flush()?;
+        let value = self.with(|active| {
+            let found = lookup(&active.draft, id, slot)?;
+            found.slot.as_value().cloned()
+        })?;
+        value.map_or(Ok(()), |value| self.store(id, slot, value))
     }
 
     /// Keeps an answer that was found by asking these objects, in this order.
@@ -270,15 +376,6 @@ impl Shared {
         self.misses.set(0);
     }
 
-    /// The object itself keeps its table, which is the one that was changed.
-    fn forget_heirs_of(&self, id: ObjectId, slot: &str) -> mlua::Result<()> {
-        let Some(state) = self.proxies.known_state(id) else { return Ok(()) };
-        let cache: Table = state.raw_get("cache")?;
-        let kept: LuaValue = cache.raw_get(slot)?;
-        self.forget.call::<()>((state, slot))?;
-        cache.raw_set(slot, kept)
-    }
-
     fn store(&self, id: ObjectId, name: &str, value: Value) -> mlua::Result<()> {
         let name = native::slot_name(name).map_err(raise)?;
         self.with(|active| active.put_value(id, name, value))?.map_err(raise)
@@ -287,45 +384,34 @@ impl Shared {
     /// A write of nil, a list or a map, which cross at once.
     pub(super) fn write(&self, id: ObjectId, name: &str, value: &LuaValue) -> mlua::Result<()> {
         self.flush()?;
-        let (value, cost) = from_lua_charged(value, &self.proxies);
+        let (value, cost) = from_lua_charged(value, &self.proxies, 0);
         self.fuel.charge(cost);
         self.store(id, name, value.map_err(raise)?)?;
-        self.opened.borrow_mut().retain(|opened| opened.id != id || *opened.slot != *name);
-        self.forget(id, Some(name))
+        self.forget(id, &Stale::Slot(name.to_string()))
     }
 
-    /// Drops what the caches know of an object (or one slot of it) and what others found by asking it.
-    pub(super) fn forget(&self, id: ObjectId, slot: Option<&str>) -> mlua::Result<()> {
-        match self.proxies.known_state(id) {
-            Some(state) => self.fuel.unmetered(|| self.forget.call((state, slot))),
-            None => Ok(()),
-        }
+    /// Drops what the caches know of an object, as far as it is stale, and what others found by asking it.
+    pub(super) fn forget(&self, id: ObjectId, what: &Stale) -> mlua::Result<()> {
+        let Some(state) = self.proxies.known_state(id) else { return Ok(()) };
+        self.fuel.unmetered(|| match what {
+            Stale::Slot(slot) => self.forget.call((state, slot.as_str())),
+            Stale::Delegation => self.forget_object.call((state, true)),
+            Stale::Everything => self.forget_object.call((state, false)),
+        })
     }
 
     /// Drops everything that the caches know.
     pub(super) fn forget_all(&self) -> mlua::Result<()> {
-        self.opened.borrow_mut().clear();
         self.take_back.call::<()>(())?;
         for id in self.proxies.ids() {
-            self.forget(id, None)?;
-        }
-        Ok(())
-    }
-
-    /// Ends the turn's hold on lists and maps: the next turn gets tables of its own.
-    pub(super) fn close_opened(&self) -> mlua::Result<()> {
-        for opened in self.opened.take() {
-            if let Some(state) = self.proxies.known_state(opened.id) {
-                state.raw_get::<Table>("cache")?.raw_set(&*opened.slot, LuaValue::Nil)?;
-            }
+            self.forget(id, &Stale::Everything)?;
         }
         Ok(())
     }
 
     /// The turn's writes stay.
     pub(super) fn settle(&self) -> mlua::Result<()> {
-        self.close_opened()?;
-        self.written.clear()
+        self.settle.call(())
     }
 
     /// Takes back the turn's writes, also those that have crossed.

@@ -48,12 +48,19 @@ pub(super) fn fault_of(error: &mlua::Error) -> Fault {
         Some((kind @ ("table" | "function" | "userdata" | "thread"), address)) if is_address(address) => {
             format!("the error is a {kind}, not a text")
         }
-        _ => told.replace(super::syntax::SEND, ""),
+        _ => as_written(told),
     };
     if message.contains("attempt to call missing method") {
         message.push_str("; a plain table has no messages: write t.name(t, …)");
     }
     Fault { kind: FaultKind::Error, message, suggestions: Vec::new(), trace: trace_in(&text) }
+}
+
+/// The VM's words about a text as its author knows it: sends by their selectors, and no places in the program's own texts.
+pub(super) fn as_written(told: &str) -> String {
+    let place = ["library:", "prelude:", "views:"].iter().find_map(|place| told.strip_prefix(place));
+    let own = place.and_then(|rest| rest.split_once(": ")).filter(|(line, _)| line.parse::<u32>().is_ok());
+    own.map_or(told, |(_, told)| told).replace(super::syntax::SEND, "")
 }
 
 fn is_address(text: &str) -> bool {
@@ -88,7 +95,9 @@ pub(super) fn bound_in(text: &str, spent: Option<&'static str>) -> Option<&'stat
         spent
     } else if headline == "not enough memory" || headline == "memory error: not enough memory" {
         Some("it took more memory than a turn may have")
-    } else if own == "stack overflow" {
+    } else if own == "table overflow" {
+        Some("it made a table larger than any may be")
+    } else if own.starts_with("stack overflow") || own == "C stack overflow" {
         Some("its calls went too deep, which is often a message that sends itself without end")
     } else {
         None

@@ -2,16 +2,24 @@
 //!
 //! Luau calls one raw hook at every loop turn, call, return and pattern step. Counting there is
 //! deterministic: the same turn burns the same amount on every machine, whatever the caches hold, for what fills
-//! them runs unmetered. The hook and its counter are this file's alone; nobody else may set the VM's interrupt.
+//! them runs unmetered. Some single steps of the VM (comparing long texts, looking through a table with much room) can't be
+//! charged: against those stands a deadline by the clock, hundreds of times what the fuel lasts otherwise. Outcomes are
+//! journaled, so a turn that ended by it ended so for good. The hook and its counter are this file's alone; nobody else may set the VM's interrupt.
 
 #![allow(unsafe_code)]
 
 use mlua::{Lua, ffi};
 use std::ffi::c_int;
+use std::time::Duration;
 
 /// Bytes that a turn may take in all, also of what it lets go again: a bound of its own, far from what methods need,
 /// because it can't be counted to the byte.
 const MADE_BYTES: usize = 128 << 20;
+
+/// Safepoints between two looks at the clock.
+const CLOCK_EVERY: i64 = 64;
+/// What the tank shows while something runs unmetered.
+const UNMETERED: i64 = i64::MAX;
 
 /// What hangs on the main thread.
 struct Meter {
@@ -21,10 +29,13 @@ struct Meter {
     /// Bytes that the turn took so far, and may take; outside of turns there is no bound.
     made: usize,
     may_make: usize,
+    /// The clock, and what it may say before the turn ends.
+    deadline: Option<(fn() -> Duration, Duration)>,
+    late: bool,
 }
 
 impl Meter {
-    const IDLE: Self = Self { left: i64::MAX, held: 0, made: 0, may_make: usize::MAX };
+    const IDLE: Self = Self { left: i64::MAX, held: 0, made: 0, may_make: usize::MAX, deadline: None, late: false };
 }
 
 /// The tank of one VM. Lives as long as the VM that it was fitted to.
@@ -58,7 +69,10 @@ impl Fuel {
     pub(super) fn spent(&self) -> Option<&'static str> {
         // SAFETY: as in `left`.
         let too_much = unsafe { (*self.meter).made > (*self.meter).may_make };
+        // SAFETY: as in `left`.
+        let late = unsafe { (*self.meter).late };
         match self.left() < 0 {
+            true if late => Some("it worked for too long in single calls and was stopped (out of time)"),
             true if too_much => Some("it took memory again and again, more than a turn may in all"),
             true => Some("it ran too long and was stopped (out of fuel)"),
             false => None,
@@ -66,9 +80,9 @@ impl Fuel {
     }
 
     /// Fills the tank for a turn of a VM that holds so many bytes.
-    pub(super) fn start(&self, amount: i64, held: usize) {
+    pub(super) fn start(&self, amount: i64, held: usize, deadline: Option<(fn() -> Duration, Duration)>) {
         // SAFETY: as in `left`.
-        unsafe { *self.meter = Meter { left: amount, held, made: 0, may_make: MADE_BYTES } }
+        unsafe { *self.meter = Meter { left: amount, held, made: 0, may_make: MADE_BYTES, deadline, late: false } }
     }
 
     /// Ends the turn: what runs now is the program's own, and has no bounds.
@@ -88,7 +102,7 @@ impl Fuel {
         if left < 0 {
             return run();
         }
-        self.set(i64::MAX);
+        self.set(UNMETERED);
         let result = run();
         if self.left() >= 0 {
             self.set(left);
@@ -139,6 +153,14 @@ unsafe extern "C-unwind" fn burn(state: *mut ffi::lua_State, gc: c_int) {
             return;
         }
         (*meter).left -= 1;
+        if (*meter).left % CLOCK_EVERY == 0
+            && (*meter).left < UNMETERED / 2
+            && let Some((clock, until)) = (*meter).deadline
+            && clock() > until
+        {
+            (*meter).late = true;
+            (*meter).left = -1;
+        }
         if (*meter).left < 0 {
             ffi::luaL_error(state, c"out of fuel".as_ptr());
         }

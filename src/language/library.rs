@@ -5,9 +5,10 @@
 #![allow(unsafe_code)]
 
 use super::crossing::{Shared, raise};
-use super::fault::{bound_in, fault_of};
+use super::fault::{as_written, bound_in, fault_of};
 use super::fuel::charge_in;
-use crate::object::{Fault, FaultKind};
+use super::values::key_from_lua;
+use crate::object::{Fault, FaultKind, MapKey};
 use mlua::{Lua, LuaString, Table, Value as LuaValue, ffi};
 use std::ffi::c_int;
 use std::rc::Rc;
@@ -21,7 +22,7 @@ pub(super) fn connect_library(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> 
     let caught = lua.create_function(move |lua, fault: LuaValue| {
         let told = match &fault {
             LuaValue::Error(error) => fault_of(error).message,
-            LuaValue::String(text) => text.to_string_lossy(),
+            LuaValue::String(text) => as_written(&text.to_string_lossy()),
             _ => String::new(),
         };
         if let Some(doom) = s.with(|active| active.doomed().cloned())? {
@@ -29,7 +30,7 @@ pub(super) fn connect_library(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> 
         }
         match (bound_in(&told, s.fuel.spent()), fault) {
             (Some(bound), _) => Err(s.doom(Fault::new(FaultKind::Bound, bound))),
-            (None, LuaValue::Error(_)) => Ok(LuaValue::String(lua.create_string(told)?)),
+            (None, LuaValue::Error(_) | LuaValue::String(_)) => Ok(LuaValue::String(lua.create_string(told)?)),
             (None, fault) => Ok(fault),
         }
     })?;
@@ -55,7 +56,7 @@ pub(super) fn connect_library(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> 
             from if from < 0.0 => (length + from).max(0.0),
             from => (from - 1.0).max(0.0),
         };
-        if from > length {
+        if from.is_nan() || from > length {
             return Ok((LuaValue::Nil, LuaValue::Nil));
         }
         let from = from as usize;
@@ -76,36 +77,46 @@ pub(super) fn connect_library(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> 
         let mut keys = Vec::new();
         for pair in keyed.pairs::<LuaValue, LuaValue>() {
             let (key, _) = pair?;
-            keys.push((key_rank(&key, &s), key));
+            keys.push((key_rank(&key, &s)?, key));
         }
         s.fuel.charge(keys.len() * 8);
         keys.sort_by(|(a, _), (b, _)| a.cmp(b));
         lua.create_sequence_from(keys.into_iter().map(|(_, key)| key))
     })?;
-    cross.set("keys_in_order", keys_in_order)
+    cross.set("keys_in_order", keys_in_order)?;
+
+    let s = shared.clone();
+    let key_after = lua.create_function(move |_, (keyed, key): (Table, LuaValue)| {
+        let last = if key.is_nil() { None } else { Some(key_rank(&key, &s)?) };
+        let (mut count, mut next): (usize, Option<(MapKey, LuaValue)>) = (0, None);
+        for pair in keyed.pairs::<LuaValue, LuaValue>() {
+            let (key, _) = pair?;
+            count += 1;
+            let rank = key_rank(&key, &s)?;
+            if last.as_ref().is_none_or(|last| rank > *last) && next.as_ref().is_none_or(|(next, _)| rank < *next) {
+                next = Some((rank, key));
+            }
+        }
+        s.fuel.charge(count * 4);
+        Ok(next.map_or(LuaValue::Nil, |(_, key)| key))
+    })?;
+    cross.set("key_after", key_after)
 }
 
-/// Where a key stands in the order: numbers, texts, booleans, objects by id; other tables and functions keep the order in
-/// which they are found, for nothing tells them apart.
-fn key_rank(key: &LuaValue, shared: &Shared) -> (u8, u64, Vec<u8>) {
-    let number = |number: f64| {
-        let bits = number.to_bits();
-        if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
+/// Where a key stands in the order of all keys. What has no place in it tells apart only by its address, which differs from
+/// run to run.
+fn key_rank(key: &LuaValue, shared: &Shared) -> mlua::Result<MapKey> {
+    let no_order = || {
+        let told = "a table with functions or tables for keys has no order in which it could be walked";
+        raise(Fault::new(FaultKind::BadValue, told))
     };
     match key {
-        LuaValue::Integer(value) => (0, number(*value as f64), Vec::new()),
-        LuaValue::Number(value) => (0, number(*value), Vec::new()),
-        LuaValue::String(text) => (1, 0, text.as_bytes().to_vec()),
-        LuaValue::Boolean(value) => (2, u64::from(*value), Vec::new()),
-        LuaValue::Table(table) => match shared.proxies.id_of(table) {
-            Some(id) => (3, 0, id.0.as_bytes().to_vec()),
-            None => (4, 0, Vec::new()),
-        },
-        _ => (4, 0, Vec::new()),
+        LuaValue::Number(value) if value.is_infinite() => Ok(MapKey::Number(*value)),
+        key => key_from_lua(key, &shared.proxies).map_err(raise)?.ok_or_else(no_order),
     }
 }
 
-/// Whether one of the keys of the table at the first place is a table.
+/// Whether one of the keys of the table at the first place is known by its address.
 unsafe extern "C-unwind" fn has_object_keys(state: *mut ffi::lua_State) -> c_int {
     // SAFETY: called by the VM with its own state and a table at the first place; two values are pushed for each key, for
     // which every C function has room, and popped again.
@@ -119,7 +130,7 @@ unsafe extern "C-unwind" fn has_object_keys(state: *mut ffi::lua_State) -> c_int
                 break;
             }
             seen += 1;
-            found = ffi::lua_type(state, -2) == ffi::LUA_TTABLE;
+            found = ffi::lua_type(state, -2) >= ffi::LUA_TTABLE;
             ffi::lua_pop(state, 2);
         }
         charge_in(state, seen / KEYS_A_UNIT);

@@ -171,7 +171,7 @@ fn value(node: Part) -> Read<Value> {
             let is_list = entries.iter().all(|(key, _)| key.is_none());
             let is_map = entries.iter().all(|(key, _)| key.is_some());
             if is_list {
-                Value::List(entries.into_iter().map(|(_, item)| value(item)).collect::<Read<_>>()?)
+                Value::list(entries.into_iter().map(|(_, item)| value(item)).collect::<Read<_>>()?)
             } else if is_map {
                 let mut map = BTreeMap::new();
                 for (key, item) in entries {
@@ -179,7 +179,7 @@ fn value(node: Part) -> Read<Value> {
                         map.insert(key, value(item)?);
                     }
                 }
-                Value::Map(map)
+                Value::map(map)
             } else {
                 return Err((node.line, "a table is a list or a map, not both".into()));
             }

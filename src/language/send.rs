@@ -1,17 +1,22 @@
 //! What a proxy's cache lacks: lookup along the delegation, root messages, `resend`, unanswered sends.
 
-use super::crossing::{Opened, Shared, raise};
+use super::crossing::{Shared, raise};
+use super::fault::fault_of;
 use super::native::{self, Args, Call};
 use super::syntax::{SEND, parse_method};
-use super::values::{from_lua, to_lua};
+use super::values::to_lua;
+use super::vm::compiler;
 use crate::object::{
-    Fault, FaultKind, Name, ObjectId, Objects, SlotContent, Value, lookup, lookup_in_parents, lookup_through, nearest,
+    Fault, FaultKind, MethodVersion, Name, ObjectId, Objects, SlotContent, Value, lookup, lookup_in_parents,
+    lookup_through, nearest,
 };
-use mlua::chunk::{ChunkMode, Compiler};
+use mlua::chunk::ChunkMode;
 use mlua::{Function, Lua, MultiValue, Table, Value as LuaValue};
 
 /// The selector that an unanswered send becomes.
 const HANDLER: &str = "does_not_understand";
+/// What a fault of a handler says about the message it was answering.
+const HANDLER_ANSWERED: &str = "was answering";
 
 /// Where a resend comes from and, where it is directed, goes to.
 pub(super) struct Resend {
@@ -20,10 +25,19 @@ pub(super) struct Resend {
     pub(super) via: Option<ObjectId>,
 }
 
+/// How a message came to be unanswered.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Send,
+    Resend { holder: ObjectId },
+    ResendVia { holder: ObjectId, parent: ObjectId },
+}
+
 /// What a lookup finds, copied out of the draft.
 enum Answer {
     Gone(String),
-    Value(Value),
+    /// With its holder.
+    Value(ObjectId, Value),
     Method(ObjectId, String),
     Nothing,
 }
@@ -51,7 +65,7 @@ impl Shared {
             let (found, asked) = lookup_through(&active.draft, id, name);
             let answer = match found {
                 Some(found) => match &found.slot.content {
-                    SlotContent::Value(value) => Answer::Value(value.clone()),
+                    SlotContent::Value(value) => Answer::Value(found.holder, value.clone()),
                     SlotContent::Method(method) => Answer::Method(found.holder, method.source.clone()),
                 },
                 None => Answer::Nothing,
@@ -65,18 +79,12 @@ impl Shared {
                 None => return self.unanswered.call(name),
             },
             Answer::Gone(_) | Answer::Nothing => return Ok(LuaValue::Nil),
-            Answer::Value(_) if send => self.accessor.call(name)?,
-            Answer::Value(Value::Nil) => return Ok(LuaValue::Nil),
-            Answer::Value(value) => {
-                let made = to_lua(&value, lua, &self.proxies)?;
-                if let (LuaValue::Table(table), Value::List(_) | Value::Map(_)) = (&made, &value) {
-                    let slot = native::slot_name(name).map_err(raise)?;
-                    // As it looks from inside: a table does not tell an empty map from an empty list.
-                    let original = from_lua(&made, &self.proxies).map_err(raise)?;
-                    self.opened.borrow_mut().push(Opened { id, slot, table: table.clone(), original });
-                }
-                made
+            Answer::Value(..) if send => self.accessor.call(name)?,
+            Answer::Value(_, Value::Nil) => return Ok(LuaValue::Nil),
+            Answer::Value(holder, value @ (Value::List(_) | Value::Map(_))) => {
+                self.view_of_slot(lua, id, holder, name, &value)?
             }
+            Answer::Value(_, value) => to_lua(&value, lua, &self.proxies)?,
             Answer::Method(holder, source) => LuaValue::Function(self.compile(lua, holder, name, &source)?),
         };
         self.remember(lua, id, key, &value, asked)?;
@@ -98,11 +106,12 @@ impl Shared {
         }
         let title = self.with(|active| active.draft.title(holder))?;
         let syntax = parse_method(source).map_err(|fault| bad(format!("{title}.{selector}, {fault}")))?;
+        if let Some(fault) = syntax.unknown_global() {
+            return Err(raise(fault));
+        }
         let code = format!("local resend, resend_via, too_many__, each__ = ...; {}", syntax.code);
-        // What `world` names can be another object at the next call; other globals never change.
-        let compiler = Compiler::new().set_mutable_globals(["world"]);
         let chunk =
-            lua.load(code).set_compiler(compiler).set_name(format!("={title}.{selector}")).set_mode(ChunkMode::Text);
+            lua.load(code).set_compiler(compiler()).set_name(format!("={title}.{selector}")).set_mode(ChunkMode::Text);
         let bound: MultiValue = self.fuel.unmetered(|| self.bind.call((id_text(holder), selector)))?;
         let function: Function = self.fuel.unmetered(|| chunk.into_function()?.call(bound))?;
         self.compiled.borrow_mut().insert(key, (source.to_string(), function.clone()));
@@ -110,7 +119,7 @@ impl Shared {
     }
 
     /// Finds the method that a resend continues with, and calls it with the same `self`.
-    pub(super) fn resend(&self, lua: &Lua, from: Resend, me: Table, args: MultiValue) -> mlua::Result<LuaValue> {
+    pub(super) fn resend(&self, lua: &Lua, from: Resend, me: Table, args: MultiValue) -> mlua::Result<MultiValue> {
         self.flush()?;
         let id = self.id_in(&me)?;
         let (holder, selector) = (from.holder, from.selector.as_str());
@@ -130,7 +139,7 @@ impl Shared {
             Ok(match found {
                 Some(found) => match &found.slot.content {
                     SlotContent::Method(method) => Answer::Method(found.holder, method.source.clone()),
-                    SlotContent::Value(value) => Answer::Value(value.clone()),
+                    SlotContent::Value(value) => Answer::Value(found.holder, value.clone()),
                 },
                 None => Answer::Nothing,
             })
@@ -142,10 +151,23 @@ impl Shared {
                 all.push_front(LuaValue::Table(me));
                 function.call(all)
             }
-            Answer::Value(value) => to_lua(&value, lua, &self.proxies),
+            Answer::Value(holder, _) if !args.is_empty() => {
+                Err(raise(self.with(|active| not_a_method(&active.draft, holder, selector))?))
+            }
+            Answer::Value(_, value) => to_lua(&value, lua, &self.proxies).map(|value| MultiValue::from_iter([value])),
             Answer::Gone(_) | Answer::Nothing => match self.native(selector) {
-                LuaValue::Function(function) => function.call(me),
-                _ => self.does_not_understand(lua, id, selector, args),
+                LuaValue::Function(function) => {
+                    let mut all = args;
+                    all.push_front(LuaValue::Table(me));
+                    function.call(all)
+                }
+                _ => {
+                    let kind = match from.via {
+                        None => Kind::Resend { holder },
+                        Some(parent) => Kind::ResendVia { holder, parent },
+                    };
+                    self.does_not_understand(lua, id, selector, args, kind)
+                }
             },
         }
     }
@@ -157,11 +179,16 @@ impl Shared {
         id: ObjectId,
         selector: &str,
         args: MultiValue,
-    ) -> mlua::Result<LuaValue> {
+        kind: Kind,
+    ) -> mlua::Result<MultiValue> {
         self.flush()?;
         let handler = self.with(|active| {
             let answering = active.unanswered.iter().find(|(object, _)| *object == id);
             if let Some((_, first)) = answering {
+                // A handler that resends leaves the message to the root's.
+                if selector == HANDLER {
+                    return Err(not_understood(&active.draft, id, first, Kind::Send));
+                }
                 let title = active.draft.title(id);
                 let message = format!(
                     "{title} does not understand `{selector}`, sent while its {HANDLER} was answering `{first}`"
@@ -175,26 +202,66 @@ impl Shared {
                     active.unanswered.push((id, selector.to_string()));
                     Ok(method)
                 }
-                None => Err(not_understood(&active.draft, id, selector)),
+                None => Err(not_understood(&active.draft, id, selector, kind)),
             }
         })?;
         let (holder, method) = handler.map_err(raise)?;
+        let answer = self.handle_unanswered(lua, id, selector, args, kind, (holder, &method));
+        let title = self.with(|active| {
+            active.unanswered.pop();
+            active.draft.title(id)
+        })?;
+        answer.map_err(|error| {
+            let mut fault = fault_of(&error);
+            if fault.kind == FaultKind::Error && !fault.message.contains(HANDLER_ANSWERED) && self.fuel.left() >= 0 {
+                fault.message = format!("{}, while {title}'s {HANDLER} {HANDLER_ANSWERED} `{selector}`", fault.message);
+                return raise(fault);
+            }
+            error
+        })
+    }
+
+    /// A handler takes of selector, arguments and circumstances what it has parameters for.
+    fn handle_unanswered(
+        &self,
+        lua: &Lua,
+        id: ObjectId,
+        selector: &str,
+        args: MultiValue,
+        kind: Kind,
+        (holder, method): (ObjectId, &MethodVersion),
+    ) -> mlua::Result<MultiValue> {
         let function = self.compile(lua, holder, HANDLER, &method.source)?;
-        let me = self.proxies.proxy(id)?;
-        // A handler takes of selector and arguments what it has parameters for.
-        let answer = match method.params.len() {
-            0 => function.call(me),
-            1 => function.call((me, selector)),
-            _ => function.call((me, selector, lua.create_sequence_from(args)?)),
+        let info = lua.create_table()?;
+        let (word, from) = match kind {
+            Kind::Send => ("send", None),
+            Kind::Resend { holder } => ("resend", Some(holder)),
+            Kind::ResendVia { holder, .. } => ("resend_via", Some(holder)),
         };
-        self.with(|active| active.unanswered.pop())?;
-        answer
+        info.raw_set("kind", word)?;
+        if let Some(from) = from {
+            info.raw_set("holder", self.proxies.proxy(from)?)?;
+        }
+        let mut all = vec![
+            LuaValue::Table(self.proxies.proxy(id)?),
+            LuaValue::String(lua.create_string(selector)?),
+            LuaValue::Table(lua.create_sequence_from(args)?),
+            LuaValue::Table(info),
+        ];
+        if !method.is_variadic() {
+            all.truncate(1 + method.params.len());
+        }
+        function.call(MultiValue::from_iter(all))
     }
 
     /// Runs a root message.
     pub(super) fn call_native(&self, lua: &Lua, id: ObjectId, selector: &str, args: Args) -> mlua::Result<LuaValue> {
         self.flush()?;
         let Some(spec) = native::native_spec(selector) else { return Ok(LuaValue::Nil) };
+        let dead = self.with(|active| active.draft.object(id).is_none().then(|| active.draft.title(id)))?;
+        if let Some(title) = dead {
+            return Err(raise(gone(&title)));
+        }
         let args = args.bind(spec).map_err(raise)?;
         self.fuel.charge(spec.price);
         if selector == "evaluate" {
@@ -207,9 +274,8 @@ impl Shared {
             (active.check_bounds().map(|()| result), stale, cost)
         })?;
         self.fuel.charge(cost);
-        for (id, slot) in stale {
-            self.opened.borrow_mut().retain(|opened| opened.id != id);
-            self.forget(id, slot.as_deref())?;
+        for (id, what) in stale {
+            self.forget(id, &what)?;
         }
         let result = result.map_err(|fault| self.doom(fault))?;
         to_lua(&result.map_err(raise)?, lua, &self.proxies)
@@ -220,13 +286,12 @@ impl Shared {
         let source = args.text("source").map_err(raise)?;
         let expression = format!("function(self) return {source}\nend");
         let statements = format!("function(self) {source}\nend");
-        let function = match self.compile(lua, id, "evaluate", &expression) {
-            Ok(function) => function,
-            Err(first) => self.compile(lua, id, "evaluate", &statements).map_err(|second| {
-                // Where a text is neither, its first line says which of the two was meant.
-                if source.contains('\n') || source.contains('=') { second } else { first }
-            })?,
+        // Where a text is neither, its first line says which of the two was meant.
+        let meant = match parse_method(&expression) {
+            Err(_) if source.contains('\n') || source.contains('=') || parse_method(&statements).is_ok() => statements,
+            _ => expression,
         };
+        let function = self.compile(lua, id, "evaluate", &meant)?;
         self.compiled.borrow_mut().retain(|(_, selector), _| &**selector != "evaluate");
         function.call(self.proxies.proxy(id)?)
     }
@@ -243,7 +308,22 @@ pub(super) fn gone(title: &str) -> Fault {
 }
 
 /// The root's answer to a message that nothing answers.
-pub(super) fn not_understood(objects: &dyn Objects, id: ObjectId, selector: &str) -> Fault {
+fn not_understood(objects: &dyn Objects, id: ObjectId, selector: &str, kind: Kind) -> Fault {
+    let told = match kind {
+        Kind::Send => None,
+        Kind::Resend { holder } => {
+            let holder = objects.title(holder);
+            Some(format!("{holder}.{selector} resends it, and nothing that {holder} delegates to answers it"))
+        }
+        Kind::ResendVia { holder, parent } => {
+            let (holder, parent) = (objects.title(holder), objects.title(parent));
+            Some(format!("{holder}.{selector} resends it to {parent}, which does not answer it"))
+        }
+    };
+    if let Some(told) = told {
+        let message = format!("{} does not understand `{selector}`: {told}", objects.title(id));
+        return Fault::new(FaultKind::DoesNotUnderstand, message);
+    }
     let known = native::selectors_of(objects, Some(id));
     let suggestions = nearest(selector, known.iter().map(String::as_str));
     let title = objects.title(id);

@@ -5,7 +5,7 @@
 //! all on the same line: a send reads `S__name`, `resend(…)` gets `self`, one parameter more catches
 //! arguments that the method does not have, and `for … in t` walks `each__(t)`, whose order is defined.
 
-use crate::object::{Name, NameError};
+use crate::object::{Fault, FaultKind, Name, NameError, nearest};
 use full_moon::LuaVersion;
 use full_moon::ast::{self, Expression, Parameter};
 use full_moon::node::Node;
@@ -24,6 +24,7 @@ pub(super) const SEND: &str = "S__";
 pub const GLOBALS: &[&str] = &[
     "assert",
     "bit32",
+    "equal",
     "error",
     "exists",
     "ipairs",
@@ -49,6 +50,9 @@ pub const GLOBALS: &[&str] = &[
     "xpcall",
 ];
 
+/// Names that the text which runs relies on.
+const WORDS: [&str; 5] = ["E__", "each__", "resend", "resend_via", "too_many__"];
+
 /// The parser follows nesting by recursion: its thread has room for the deepest text that Luau accepts.
 const PARSER_STACK_BYTES: usize = 256 << 20;
 
@@ -69,6 +73,18 @@ pub struct MethodSyntax {
     pub globals: Vec<(String, u32)>,
     /// The text that the VM runs: an expression that yields the function.
     pub(super) code: String,
+}
+
+impl MethodSyntax {
+    /// Why the text reaches for something that is not there, if it does.
+    pub fn unknown_global(&self) -> Option<Fault> {
+        let (name, line) = self.globals.iter().find(|(name, _)| !GLOBALS.contains(&name.as_str()))?;
+        let message = format!(
+            "line {line}: nothing is called `{name}` here; a method reaches self, its parameters, its locals, and {}",
+            GLOBALS.join(", ")
+        );
+        Some(Fault::new(FaultKind::BadMethod, message).suggesting(nearest(name, GLOBALS.iter().copied())))
+    }
 }
 
 /// Why a text is no method, and in which of its lines.
@@ -127,6 +143,9 @@ fn read(text: &str) -> Result<MethodSyntax, SyntaxFault> {
     let mut reader = Reader::default();
     reader.signature(function.body())?;
     reader.visit_ast(&ast);
+    if let Some(fault) = reader.fault {
+        return Err(fault);
+    }
     let mut syntax = reader.syntax;
     syntax.globals.retain(|(name, _)| name != "self");
     let mut edits = reader.edits;
@@ -165,6 +184,7 @@ struct Reader {
     /// Blocks whose names stay in reach until the loop's condition was read.
     repeats: Vec<usize>,
     assigned: Vec<usize>,
+    fault: Option<SyntaxFault>,
 }
 
 impl Reader {
@@ -207,16 +227,19 @@ impl Reader {
         if !self.syntax.variadic {
             let place = close.token().start_position().bytes();
             self.edits.push((place, ", E__".into()));
-            let check = " if E__ ~= nil then too_many__() end";
             // A return type may follow the parenthesis: the check goes where the block begins.
-            let after = body.return_type().and_then(Node::end_position).map_or(place + 1, |end| end.bytes());
-            self.edits.push((after, check.into()));
+            let end = body.end_token().token().start_position();
+            let block = body.block().start_position().unwrap_or(end);
+            self.edits.push((block.bytes(), "if E__ ~= nil then too_many__() end ".into()));
         }
         Ok(())
     }
 
     fn declare(&mut self, token: &TokenReference) {
         let name = token.token().to_string();
+        if WORDS.contains(&name.as_str()) {
+            self.refuse(token, &format!("`{name}` is a word of the language, and no local is called so"));
+        }
         match self.scopes.last_mut() {
             Some(scope) => scope.push(name),
             None => self.scopes.push(vec![name]),
@@ -225,9 +248,27 @@ impl Reader {
 
     fn use_name(&mut self, token: &TokenReference) {
         let name = token.token().to_string();
-        if !self.scopes.iter().flatten().any(|local| *local == name) {
+        if !self.is_local(&name) {
             let line = u32::try_from(token.token().start_position().line()).unwrap_or(u32::MAX);
             self.syntax.globals.push((name, line));
+        }
+    }
+
+    fn is_local(&self, name: &str) -> bool {
+        self.scopes.iter().flatten().any(|local| *local == *name)
+    }
+
+    /// Notes the first thing that no method may do.
+    fn refuse(&mut self, token: &TokenReference, message: &str) {
+        let line = token.token().start_position().line();
+        self.fault.get_or_insert_with(|| SyntaxFault::new(line, message));
+    }
+
+    /// `resend` continues the message that runs: it is called there, and is nothing to be kept or handed on.
+    fn check_resend(&mut self, token: &TokenReference) {
+        let name = token.token().to_string();
+        if matches!(name.as_str(), "resend" | "resend_via") && !self.is_local(&name) {
+            self.refuse(token, &format!("`{name}` is called, as in {name}(…), and is nothing to be kept"));
         }
     }
 
@@ -247,6 +288,15 @@ impl Reader {
                 self.syntax.sends.insert(call.name().token().to_string());
             }
             Some(ast::Suffix::Call(ast::Call::AnonymousCall(args))) if name == "resend" || name == "resend_via" => {
+                if !matches!(&**args, ast::FunctionArgs::Parentheses { .. }) {
+                    self.check_resend(token);
+                }
+                if self.scopes.iter().flatten().filter(|local| *local == "self").count() > 1 {
+                    self.refuse(
+                        token,
+                        &format!("`{name}` continues the message that runs: not where another `self` is in reach"),
+                    );
+                }
                 if let ast::FunctionArgs::Parentheses { parentheses, arguments } = &**args {
                     let (open, _) = parentheses.tokens();
                     let text = if arguments.is_empty() { "self" } else { "self, " };
@@ -256,13 +306,6 @@ impl Reader {
             _ => {}
         }
     }
-}
-
-/// `pairs(…)` or `ipairs(…)`, which walk in order themselves, and which the VM knows to be quick.
-fn is_walk(expression: &Expression) -> bool {
-    let Expression::FunctionCall(call) = expression else { return false };
-    let ast::Prefix::Name(name) = call.prefix() else { return false };
-    call.suffixes().count() == 1 && matches!(name.token().to_string().as_str(), "pairs" | "ipairs")
 }
 
 impl Visitor for Reader {
@@ -305,9 +348,7 @@ impl Visitor for Reader {
             self.declare(name);
         }
         let over = node.expressions();
-        if !over.iter().next().is_some_and(is_walk)
-            && let (Some(start), Some(end)) = (over.start_position(), over.end_position())
-        {
+        if let (Some(start), Some(end)) = (over.start_position(), over.end_position()) {
             self.edits.push((start.bytes(), "each__(".into()));
             self.edits.push((end.bytes(), ")".into()));
         }
@@ -330,6 +371,11 @@ impl Visitor for Reader {
     }
     fn visit_assignment(&mut self, node: &ast::Assignment) {
         for variable in node.variables() {
+            if let ast::Var::Name(token) = variable
+                && token.token().to_string() == "self"
+            {
+                self.refuse(token, "`self` is the receiver, and can't be set; keep another object in a local");
+            }
             if let ast::Var::Expression(expression) = variable {
                 self.suffixes(expression.prefix(), expression.suffixes(), true);
                 if let Some(start) = expression.start_position() {
@@ -345,6 +391,7 @@ impl Visitor for Reader {
     }
     fn visit_var(&mut self, node: &ast::Var) {
         if let ast::Var::Name(token) = node {
+            self.check_resend(token);
             self.use_name(token);
         }
     }
@@ -390,7 +437,7 @@ mod tests {
         let code = parse_method(source).unwrap().code;
         assert_eq!(
             code,
-            "return function(self, a, E__) if E__ ~= nil then too_many__() end\n  resend(self, a)\n  \
+            "return function(self, a, E__)\n  if E__ ~= nil then too_many__() end resend(self, a)\n  \
              return self:S__b():S__c(1)\nend"
         );
     }
@@ -400,7 +447,7 @@ mod tests {
         let source = "function(self) for k, v in self.map do end for k in pairs(t) do end for k in next, t do end end";
         let code = parse_method(source).unwrap().code;
         assert!(code.contains("for k, v in each__(self.map) do"), "{code}");
-        assert!(code.contains("for k in pairs(t) do end for k in each__(next, t) do"), "{code}");
+        assert!(code.contains("for k in each__(pairs(t)) do end for k in each__(next, t) do"), "{code}");
     }
 
     #[test]

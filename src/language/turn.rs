@@ -3,12 +3,12 @@
 use super::crossing::raise;
 use super::fault::{bounded, clip, fault_of};
 use super::native::{self, Args};
-use super::send::{gone, not_a_method};
+use super::send::{Kind, gone, not_a_method};
 use super::values::from_lua;
 use super::vm::Vm;
 use crate::object::{
-    Draft, Envelope, Fault, FaultKind, MethodVersion, Name, ObjectId, Objects, Outcome, Slot, SlotContent, Target,
-    Value, lookup,
+    Draft, Edit, Envelope, Fault, FaultKind, MethodVersion, Name, ObjectId, Objects, Outcome, Slot, SlotContent,
+    Target, Value, lookup,
 };
 use mlua::{MultiValue, Value as LuaValue};
 use std::cell::RefCell;
@@ -21,6 +21,8 @@ const MAX_CHANGES: usize = 10_000;
 const MAX_CHANGE_BYTES: usize = 128 << 20;
 /// Most bytes of one object.
 const MAX_OBJECT_BYTES: usize = 64 << 20;
+/// Most bytes of one list or map with all that is nested.
+const MAX_VALUE_BYTES: usize = 32 << 20;
 /// Most bytes that one turn may write to the transcript.
 const MAX_LOG_BYTES: usize = 16_384;
 
@@ -157,6 +159,7 @@ impl Active<'_> {
     }
 
     fn check_objects(&self) -> Result<(), Fault> {
+        self.check_bounds()?;
         let large = self.draft.touched().find(|object| object.bytes() > MAX_OBJECT_BYTES);
         large.map_or(Ok(()), |object| {
             let told = format!("{} would be larger than {} MiB", object.title(), MAX_OBJECT_BYTES >> 20);
@@ -173,6 +176,18 @@ impl Active<'_> {
         }
         self.logs.push(line);
         Ok(())
+    }
+
+    /// Changes a list or map in an own slot in place. False where it would be of another kind afterwards.
+    pub(super) fn edit_value(&mut self, id: ObjectId, slot: &Name, edits: Vec<Edit>) -> Result<bool, Fault> {
+        self.check_bounds()?;
+        let done = self.draft.edit_slot(id, slot, edits);
+        let value = self.draft.object(id).and_then(|object| object.slots.get(slot)).and_then(Slot::as_value);
+        if value.is_some_and(|value| value.bytes() > MAX_VALUE_BYTES) {
+            let told = format!("{slot} of {} would be larger than {} MiB", self.draft.title(id), MAX_VALUE_BYTES >> 20);
+            return Err(Fault::new(FaultKind::Bound, told));
+        }
+        Ok(done)
     }
 
     /// Writes a value into an own slot; its documentation stays.
@@ -338,7 +353,8 @@ impl Vm {
                 }
                 let positional = args.positional.iter().map(|value| self.to_lua(value));
                 let positional = positional.collect::<mlua::Result<MultiValue>>()?;
-                self.shared.does_not_understand(&self.lua, id, selector, positional)
+                let answer = self.shared.does_not_understand(&self.lua, id, selector, positional, Kind::Send)?;
+                Ok(answer.into_iter().next().unwrap_or(LuaValue::Nil))
             }
         }
     }
@@ -346,9 +362,7 @@ impl Vm {
 
 /// Arguments in the order of the method's parameters; a missing one is nil.
 fn in_order(selector: &str, method: &MethodVersion, args: Args) -> Result<Vec<Value>, Fault> {
-    // Only a method that takes any number of arguments has `...` in its parameters' parentheses.
-    let head = method.source.split(')').next().unwrap_or_default();
-    if args.positional.len() > method.params.len() && !head.contains("...") {
+    if args.positional.len() > method.params.len() && !method.is_variadic() {
         return Err(native::too_many(selector, &method.params));
     }
     let mut values = args.positional;

@@ -3,19 +3,21 @@
 //! Nothing lives only in it: what it caches comes from the components, and can be dropped at any time.
 
 use super::callbacks::{connect, connect_globals, connect_natives};
-use super::crossing::Shared;
+use super::crossing::{Shared, Stale};
 use super::fuel::Fuel;
 use super::library::connect_library;
 use super::values::to_lua;
 use crate::object::{ObjectId, Value};
-use mlua::chunk::ChunkMode;
+use mlua::chunk::{ChunkMode, Compiler};
 use mlua::{Lua, LuaOptions, StdLib, Table, Value as LuaValue};
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 use thiserror::Error;
 
 /// Names of Luau's base library that methods don't get: they reach outside a turn or past a proxy.
-const REMOVED: [&str; 14] = [
+const REMOVED: [&str; 15] = [
+    "_G",
     "loadstring",
     "require",
     "getfenv",
@@ -32,6 +34,18 @@ const REMOVED: [&str; 14] = [
     "_VERSION",
 ];
 
+/// Functions that the VM calls like any other. Its short cuts for them are taken or not depending on what the collector and
+/// the stack are up to, which would show in the fuel; and `unpack` would not see a view's elements.
+const NO_SHORT_CUTS: [&str; 5] = ["string.char", "string.sub", "table.unpack", "tostring", "unpack"];
+
+/// How every text of this VM is compiled.
+pub(super) fn compiler() -> Compiler {
+    // What `world` names can be another object at the next call; other globals never change. A short cut to a function that
+    // was taken away would still lead there.
+    let disabled = NO_SHORT_CUTS.into_iter().chain(REMOVED);
+    Compiler::new().set_mutable_globals(["world"]).set_disabled_builtins(disabled)
+}
+
 /// Bytes that a failed turn may leave to the ordinary work of the collector.
 const MUCH_GARBAGE: usize = 8 << 20;
 
@@ -42,12 +56,16 @@ pub struct Limits {
     pub fuel: i64,
     /// Bytes that a turn may have beyond what the VM holds at its start.
     pub memory_bytes: usize,
+    /// A clock for the deadline; without one there is none.
+    pub clock: Option<fn() -> Duration>,
+    /// How long a turn may take by that clock, whatever its fuel says.
+    pub patience: Duration,
 }
 
 impl Default for Limits {
-    /// About ten milliseconds of running, and 64 MiB.
+    /// About ten milliseconds of running, and 64 MiB; no clock.
     fn default() -> Self {
-        Self { fuel: 1_000_000, memory_bytes: 64 << 20 }
+        Self { fuel: 1_000_000, memory_bytes: 64 << 20, clock: None, patience: Duration::from_secs(3) }
     }
 }
 
@@ -83,13 +101,16 @@ impl Vm {
 
         let (cross, ids) = (lua.create_table()?, lua.create_table()?);
         let load = |name: &str, text: &'static str| {
-            lua.load(text).set_name(format!("={name}")).set_mode(ChunkMode::Text).into_function()
+            let own = Compiler::new().set_disabled_builtins(NO_SHORT_CUTS);
+            let chunk = lua.load(text).set_compiler(own).set_name(format!("={name}"));
+            chunk.set_mode(ChunkMode::Text).into_function()
         };
-        let library: Table = load("library", include_str!("library.luau"))?.call((&cross, &ids))?;
+        let views: Table = load("views", include_str!("views.luau"))?.call((&cross, &ids))?;
+        let library: Table = load("library", include_str!("library.luau"))?.call((&cross, &ids, &views))?;
         let each: LuaValue = library.get("each")?;
         let prelude: Table =
-            load("prelude", include_str!("prelude.luau"))?.call((&cross, &ids, super::syntax::SEND, each))?;
-        let shared = Rc::new(Shared::new(&prelude, ids, fuel.clone())?);
+            load("prelude", include_str!("prelude.luau"))?.call((&cross, &ids, &views, super::syntax::SEND, each))?;
+        let shared = Rc::new(Shared::new(&prelude, &views, ids, fuel.clone())?);
         connect(&lua, &cross, &shared)?;
         connect_library(&lua, &cross, &shared)?;
         connect_natives(&lua, &shared)?;
@@ -124,7 +145,8 @@ impl Vm {
     pub(super) fn refuel(&self) -> mlua::Result<()> {
         self.lua.set_memory_limit(self.lua.used_memory() + self.limits.memory_bytes)?;
         self.held.set(self.lua.used_memory());
-        self.shared.fuel.start(self.limits.fuel, self.held.get());
+        let deadline = self.limits.clock.map(|clock| (clock, clock() + self.limits.patience));
+        self.shared.fuel.start(self.limits.fuel, self.held.get(), deadline);
         self.shared.begin();
         Ok(())
     }
@@ -136,8 +158,7 @@ impl Vm {
         let restored = self
             .shared
             .drop_writes()
-            .and_then(|()| self.shared.close_opened())
-            .and_then(|()| touched.iter().try_for_each(|id| self.shared.forget(*id, None)));
+            .and_then(|()| touched.iter().try_for_each(|id| self.shared.forget(*id, &Stale::Everything)));
         if restored.is_err() {
             let _ = self.shared.forget_all();
         }

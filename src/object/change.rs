@@ -1,6 +1,6 @@
 //! A change of authored state, with its inverse: what a turn does to the world.
 
-use super::{MethodVersion, Name, Object, ObjectId, Slot, Slots, Versions};
+use super::{Edit, MethodVersion, Name, Object, ObjectId, Slot, Slots, Versions};
 
 /// One change. Applying it and then its inverse leaves the object as it was, slot order included.
 #[allow(clippy::large_enum_variant)] // the large one is by far the commonest
@@ -22,6 +22,15 @@ pub enum Change {
         before: Option<Slot>,
         /// What stands there now.
         after: Option<Slot>,
+    },
+    /// The list or map in a slot is changed in place.
+    EditSlot {
+        /// Whose.
+        id: ObjectId,
+        /// Which.
+        slot: Name,
+        /// In the order in which they were made.
+        edits: Vec<Edit>,
     },
     /// A method text joins the versions of a selector.
     AddVersion {
@@ -83,6 +92,13 @@ impl ObjectMut<'_> {
                 Some(after) => self.slots.put(slot.clone(), *place, after.clone()),
                 None => drop(self.slots.remove(slot)),
             },
+            Change::EditSlot { slot, edits, .. } => {
+                if let Some(value) = self.slots.value_mut(slot) {
+                    for edit in edits {
+                        value.edit(&mut edit.clone());
+                    }
+                }
+            }
             Change::AddVersion { selector, version, .. } => {
                 self.versions.entry(selector.clone()).or_default().push((**version).clone());
             }
@@ -106,6 +122,7 @@ impl Change {
         match self {
             Self::Create(object) | Self::Delete(object) => object.id,
             Self::SetSlot { id, .. }
+            | Self::EditSlot { id, .. }
             | Self::AddVersion { id, .. }
             | Self::RemoveVersion { id, .. }
             | Self::Rename { id, .. }
@@ -120,6 +137,9 @@ impl Change {
             Self::Delete(object) => Self::Create(object),
             Self::SetSlot { id, slot, place, before, after } => {
                 Self::SetSlot { id, slot, place, before: after, after: before }
+            }
+            Self::EditSlot { id, slot, edits } => {
+                Self::EditSlot { id, slot, edits: edits.iter().rev().map(Edit::inverse).collect() }
             }
             Self::AddVersion { id, selector, version } => Self::RemoveVersion { id, selector, version },
             Self::RemoveVersion { id, selector, version } => Self::AddVersion { id, selector, version },

@@ -1,6 +1,6 @@
 //! A world with changes that nobody else sees yet: what a turn, or a rehearsal, writes into.
 
-use super::{Change, Name, Object, ObjectId, ObjectRef, Objects, Slot};
+use super::{Change, Edit, Name, Object, ObjectId, ObjectRef, Objects, Slot, SlotContent};
 use std::collections::{BTreeMap, HashMap};
 
 /// Changes over a base that stays as it is. Dropping the draft takes everything back.
@@ -40,6 +40,36 @@ impl<'a> Draft<'a> {
         if !same {
             let place = object.slots.place(&name).unwrap_or(object.slots.len());
             self.apply(Change::SetSlot { id, slot: name, place, before, after });
+        }
+        true
+    }
+
+    /// Changes the list or map in an own slot in place. False, and nothing is changed, where one of the edits is not
+    /// possible (see [`super::Value::edit`]) or there is no such value.
+    pub fn edit_slot(&mut self, id: ObjectId, slot: &Name, mut edits: Vec<Edit>) -> bool {
+        let value = self.object(id).and_then(|object| object.slots.get(slot)).and_then(Slot::as_value);
+        let Some(mut value) = value.cloned() else { return false };
+        if !edits.iter_mut().all(|edit| value.edit(edit)) {
+            return false;
+        }
+        edits.retain(|edit| !edit.is_idle());
+        if edits.is_empty() {
+            return true;
+        }
+        let change = Change::EditSlot { id, slot: slot.clone(), edits };
+        self.touch(id, &change);
+        self.written_bytes = self.written_bytes.saturating_add(change.bytes());
+        let Change::EditSlot { edits, .. } = change else { return true };
+        // It joins the newest change of the slot.
+        let key = (id, slot.clone());
+        let newest = self.latest.get(&key).and_then(|index| self.changes.get_mut(*index));
+        match newest {
+            Some(Change::EditSlot { edits: earlier, .. }) => earlier.extend(edits),
+            Some(Change::SetSlot { after: Some(Slot { content: SlotContent::Value(of), .. }), .. }) => *of = value,
+            _ => {
+                self.latest.insert(key, self.changes.len());
+                self.changes.push(Change::EditSlot { id, slot: slot.clone(), edits });
+            }
         }
         true
     }

@@ -32,13 +32,13 @@ impl Literal {
         Ok(match self {
             Self::Value(value) => value.clone(),
             Self::Named(name) => Value::Object(objects.meant(name).ok_or_else(|| name.clone())?),
-            Self::List(items) => Value::List(items.iter().map(|item| item.resolve(objects)).collect::<Result<_, _>>()?),
+            Self::List(items) => Value::list(items.iter().map(|item| item.resolve(objects)).collect::<Result<_, _>>()?),
             Self::Map(entries) => {
                 let mut map = BTreeMap::new();
                 for (key, value) in entries {
                     map.insert(key.clone(), value.resolve(objects)?);
                 }
-                Value::Map(map)
+                Value::map(map)
             }
         })
     }

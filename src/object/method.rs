@@ -19,6 +19,14 @@ pub struct MethodVersion {
     pub origin: Origin,
 }
 
+impl MethodVersion {
+    /// Whether it takes any number of arguments beyond its parameters.
+    pub fn is_variadic(&self) -> bool {
+        // Only such a method has `...` in its parameters' parentheses.
+        self.source.split(')').next().unwrap_or_default().contains("...")
+    }
+}
+
 /// Where a method's text came from. Times stand in the log, under the sequence number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Origin {

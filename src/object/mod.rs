@@ -4,8 +4,10 @@
 //! nothing here is serialised directly: each border owns its own serial form.
 
 mod change;
+mod containers;
 mod contract;
 mod draft;
+mod edit;
 mod event;
 mod image;
 mod lookup;
@@ -20,8 +22,10 @@ mod slot;
 mod value;
 
 pub use change::{Change, ObjectMut};
+pub use containers::{List, Map};
 pub use contract::{Contract, Example, Law};
 pub use draft::Draft;
+pub use edit::{Edit, EditKind};
 pub use event::{Event, EventBody, LogEvent, LogLevel, Problem, StateUpdateEvent, Status};
 pub use image::Image;
 pub use lookup::{Found, ancestors, children, inherited, lookup, lookup_in_parents, lookup_through};

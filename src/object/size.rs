@@ -1,6 +1,6 @@
 //! How many bytes things take, about as many as their records: what bounds are measured in.
 
-use super::{Change, MapKey, MethodVersion, Name, Object, ObjectRef, Slot, SlotContent, Value};
+use super::{Change, Edit, MapKey, MethodVersion, Name, Object, ObjectRef, Slot, SlotContent, Value};
 
 /// What each part takes beside its own content.
 const PART: usize = 16;
@@ -11,8 +11,8 @@ impl Value {
         PART + match self {
             Self::Nil | Self::Boolean(_) | Self::Number(_) | Self::Object(_) => 0,
             Self::Text(text) => text.len(),
-            Self::List(items) => items.iter().map(Self::bytes).sum(),
-            Self::Map(entries) => entries.iter().map(|(key, value)| key.bytes() + value.bytes()).sum(),
+            Self::List(items) => items.bytes(),
+            Self::Map(entries) => entries.bytes(),
         }
     }
 }
@@ -67,6 +67,7 @@ impl Change {
             Self::SetSlot { slot, before, after, .. } => {
                 slot.len() + [before, after].into_iter().flatten().map(Slot::bytes).sum::<usize>()
             }
+            Self::EditSlot { slot, edits, .. } => slot.len() + edits.iter().map(Edit::bytes).sum::<usize>(),
             Self::AddVersion { version, .. } | Self::RemoveVersion { version, .. } => version.bytes(),
             Self::Rename { before, after, .. } => name(before) + name(after),
             Self::SetParents { before, after, .. } => size_of_val(&before[..]) + size_of_val(&after[..]),

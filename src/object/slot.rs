@@ -67,6 +67,14 @@ impl Slots {
         self.0.get(name)
     }
 
+    /// The value of a data slot, for changing it in place.
+    pub(super) fn value_mut(&mut self, name: &str) -> Option<&mut Value> {
+        match &mut self.0.get_mut(name)?.content {
+            SlotContent::Value(value) => Some(value),
+            SlotContent::Method(_) => None,
+        }
+    }
+
     /// Place in the order, from 0.
     pub fn place(&self, name: &str) -> Option<usize> {
         self.0.get_index_of(name)

@@ -1,8 +1,7 @@
 //! Values that a slot can hold, and their one canonical text form.
 
-use super::{ObjectId, Objects};
+use super::{List, Map, ObjectId, Objects};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Lists and maps may be nested this deep.
@@ -20,9 +19,9 @@ pub enum Value {
     /// UTF-8.
     Text(String),
     /// Dense, counted from 1 in the language.
-    List(Vec<Value>),
+    List(List),
     /// Ordered by key: kind, then value.
-    Map(BTreeMap<MapKey, Value>),
+    Map(Map),
     /// A reference, which may dangle.
     Object(ObjectId),
 }
@@ -44,6 +43,22 @@ impl MapKey {
     /// A number as a key; `None` unless finite.
     pub fn number(number: f64) -> Option<Self> {
         number.is_finite().then_some(Self::Number(number + 0.0))
+    }
+
+    /// The text between the brackets: `1`, `"text"`, `true`, `@point`.
+    pub fn text(&self, objects: &dyn Objects) -> String {
+        let mut out = String::new();
+        self.write(objects, &mut out);
+        out
+    }
+
+    fn write(&self, objects: &dyn Objects, out: &mut String) {
+        match self {
+            Self::Boolean(value) => drop(write!(out, "{value}")),
+            Self::Number(number) => out.push_str(&number_text(*number)),
+            Self::Text(text) => out.push_str(&quoted(text)),
+            Self::Object(id) => write_object(*id, objects, out),
+        }
     }
 
     fn rank(&self) -> u8 {
@@ -83,6 +98,24 @@ impl PartialEq for MapKey {
 impl Eq for MapKey {}
 
 impl Value {
+    /// A list of these elements; where one of them is nil, which no list holds, a map of the others by their places.
+    pub fn list(items: Vec<Self>) -> Self {
+        if !items.contains(&Self::Nil) {
+            return Self::List(items.into());
+        }
+        let keyed = items.into_iter().enumerate().map(|(place, item)| (MapKey::Number((place + 1) as f64), item));
+        Self::map(keyed)
+    }
+
+    /// A map of these entries without those that are nil; a list where the keys are 1, 2, … and nothing else.
+    pub fn map(entries: impl IntoIterator<Item = (MapKey, Self)>) -> Self {
+        let entries: Map = entries.into_iter().filter(|(_, value)| *value != Self::Nil).collect();
+        if entries.is_dense() {
+            return Self::List(entries.iter().map(|(_, value)| value.clone()).collect());
+        }
+        Self::Map(entries)
+    }
+
     /// The kind in words, for faults.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -100,9 +133,9 @@ impl Value {
     pub fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Number(a), Self::Number(b)) => a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
-            (Self::List(a), Self::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b)),
+            (Self::List(a), Self::List(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.same(b)),
             (Self::Map(a), Self::Map(b)) => {
-                a.len() == b.len() && a.iter().zip(b).all(|((ka, a), (kb, b))| ka == kb && a.same(b))
+                a.len() == b.len() && a.iter().zip(b.iter()).all(|((ka, a), (kb, b))| ka == kb && a.same(b))
             }
             _ => self == other,
         }
@@ -140,13 +173,10 @@ impl Value {
                         out.push_str(", ");
                     }
                     match key {
-                        MapKey::Boolean(value) => drop(write!(out, "[{value}]")),
-                        MapKey::Number(number) => drop(write!(out, "[{}]", number_text(*number))),
                         MapKey::Text(text) if super::Name::new(text).is_ok() => out.push_str(text),
-                        MapKey::Text(text) => drop(write!(out, "[{}]", quoted(text))),
-                        MapKey::Object(id) => {
+                        other => {
                             out.push('[');
-                            write_object(*id, objects, out);
+                            other.write(objects, out);
                             out.push(']');
                         }
                     }

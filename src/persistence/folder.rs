@@ -5,6 +5,7 @@ use super::store::DATA_FILE;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const LOCK_FILE: &str = "world.lock";
 const OWNER_FILE: &str = "world.owner";
@@ -43,6 +44,10 @@ pub(super) struct WorldLock {
     _file: File,
 }
 
+/// How often a lock is asked for, and how long between.
+const MOMENTS: u32 = 10;
+const MOMENT: Duration = Duration::from_millis(10);
+
 impl WorldLock {
     /// Takes the lock and writes down who has it: process and start time (milliseconds since 1970, UTC).
     pub(super) fn take(dir: &Path, now_ms: u64) -> Result<Self, OpenError> {
@@ -53,7 +58,16 @@ impl WorldLock {
             .truncate(false)
             .open(dir.join(LOCK_FILE))
             .map_err(|error| unusable(dir, &error))?;
-        match file.try_lock() {
+        // A process that the owner is just starting holds the lock, too, for the moment until it is itself.
+        let mut taken = file.try_lock();
+        for _ in 0..MOMENTS {
+            if !matches!(taken, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            std::thread::sleep(MOMENT);
+            taken = file.try_lock();
+        }
+        match taken {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let owner = fs::read_to_string(dir.join(OWNER_FILE)).unwrap_or_default();

@@ -8,8 +8,8 @@ use xxhash_rust::xxh3::xxh3_64;
 pub(super) const HEADER: usize = 48;
 /// The header's format; it changes only if the meaning of the header changes.
 pub(super) const FORMAT: u8 = 1;
-/// The shape of every body that this program writes.
-const SCHEMA: u16 = 1;
+/// The shape of every body that this program writes. It reads those below, too.
+const SCHEMA: u16 = 2;
 /// No body is longer than this, in bytes.
 pub(super) const LONGEST: usize = 1 << 30;
 const MAGIC: [u8; 2] = *b"HW";
@@ -218,7 +218,7 @@ pub(super) fn decode(bytes: &[u8], position: Option<u64>) -> Result<Record<'_>, 
             return Err(RecordError::UnknownFlags(bytes[4]));
         }
         let schema = u16::from_le_bytes([bytes[6], bytes[7]]);
-        if schema != SCHEMA {
+        if !(1..=SCHEMA).contains(&schema) {
             return Err(RecordError::UnknownSchema(schema));
         }
         if stored != full {
@@ -276,7 +276,8 @@ mod tests {
         assert_eq!(changed(3, 200), Ok(Kind::Optional(200)));
         assert_eq!(changed(4, 1), Err(RecordError::UnknownFlags(1)));
         assert_eq!(changed(5, 5), Err(RecordError::HeaderLength));
-        assert_eq!(changed(6, 2), Err(RecordError::UnknownSchema(2)));
+        assert_eq!(changed(6, 1), Ok(Kind::Outcome));
+        assert_eq!(changed(6, 3), Err(RecordError::UnknownSchema(3)));
     }
 
     proptest! {

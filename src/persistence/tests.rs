@@ -5,8 +5,10 @@ use super::awakening::open_with;
 use super::ledger::{Batch, Ledger, SUSPENDED_KEPT};
 use super::store::{Shelf, Store};
 use super::*;
-use crate::object::{Argument, Change, Fault, FaultKind, Literal, MapKey, MethodVersion, Name, ObjectId, Objects};
-use crate::object::{Origin, Outcome, Slot, Target, Value};
+use crate::object::{
+    Argument, Change, Edit, EditKind, Fault, FaultKind, Literal, MapKey, MethodVersion, Name, ObjectId,
+};
+use crate::object::{Objects, Origin, Outcome, Slot, Target, Value};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -430,8 +432,8 @@ fn values() -> impl Strategy<Value = Value> {
             ".{0,4}".prop_map(MapKey::Text),
         ];
         prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
-            prop::collection::btree_map(key, inner, 0..4).prop_map(Value::Map),
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|items| Value::List(items.into())),
+            prop::collection::btree_map(key, inner, 0..4).prop_map(|entries| Value::Map(entries.into())),
         ]
     })
 }
@@ -478,6 +480,17 @@ fn objects() -> impl Strategy<Value = Object> {
     )
 }
 
+fn edits() -> impl Strategy<Value = Edit> {
+    let key = prop_oneof![".{0,4}".prop_map(MapKey::Text), any::<bool>().prop_map(MapKey::Boolean)];
+    let maybe = || prop::option::of(values());
+    let kind = prop_oneof![
+        (key.clone(), maybe(), maybe()).prop_map(|(key, before, after)| EditKind::Set { key, before, after }),
+        (any::<u16>(), values()).prop_map(|(place, value)| EditKind::Insert { place: place.into(), value }),
+        (any::<u16>(), values()).prop_map(|(place, value)| EditKind::Remove { place: place.into(), value }),
+    ];
+    (prop::collection::vec(key, 0..3), kind).prop_map(|(path, kind)| Edit { path, kind })
+}
+
 fn changes() -> impl Strategy<Value = Change> {
     let id = ObjectId::proto();
     let maybe = || prop::option::of(slots());
@@ -491,6 +504,11 @@ fn changes() -> impl Strategy<Value = Change> {
             place: place.into(),
             before,
             after
+        }),
+        (names(), prop::collection::vec(edits(), 0..3)).prop_map(move |(slot, edits)| Change::EditSlot {
+            id,
+            slot,
+            edits
         }),
         version().prop_map(move |(selector, v)| Change::AddVersion { id, selector, version: Box::new(v) }),
         version().prop_map(move |(selector, v)| Change::RemoveVersion { id, selector, version: Box::new(v) }),

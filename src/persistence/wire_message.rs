@@ -3,8 +3,10 @@
 //! The rules of `wire_object` hold: fields may be added, each with a default; nothing else changes.
 
 use super::wire_object::{WireKey, WireMethod, WireObject, WireSlot, WireValue, name};
-use crate::object::{Argument, Change, Envelope, Fault, FaultKind, Literal, MethodVersion, Name, Object, ObjectId};
-use crate::object::{Outcome, Slot, Target};
+use crate::object::{
+    Argument, Change, Edit, EditKind, Envelope, Fault, FaultKind, Literal, MapKey, MethodVersion, Name, Object,
+    ObjectId, Outcome, Slot, Target, Value,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -118,11 +120,63 @@ impl TryFrom<WireEnvelope> for Envelope {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct WireEdit {
+    #[serde(default)]
+    path: Vec<WireKey>,
+    kind: WireEditKind,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WireEditKind {
+    Set { key: WireKey, before: Option<WireValue>, after: Option<WireValue> },
+    Insert { place: u64, value: WireValue },
+    Remove { place: u64, value: WireValue },
+}
+
+impl From<&Edit> for WireEdit {
+    fn from(edit: &Edit) -> Self {
+        let kind = match &edit.kind {
+            EditKind::Set { key, before, after } => WireEditKind::Set {
+                key: key.into(),
+                before: before.as_ref().map(WireValue::from),
+                after: after.as_ref().map(WireValue::from),
+            },
+            EditKind::Insert { place, value } => WireEditKind::Insert { place: *place as u64, value: value.into() },
+            EditKind::Remove { place, value } => WireEditKind::Remove { place: *place as u64, value: value.into() },
+        };
+        Self { path: edit.path.iter().map(WireKey::from).collect(), kind }
+    }
+}
+
+impl TryFrom<WireEdit> for Edit {
+    type Error = String;
+    fn try_from(wire: WireEdit) -> Result<Self, String> {
+        let value = |value: Option<WireValue>| value.map(Value::try_from).transpose();
+        let place = |place: u64| usize::try_from(place).map_err(|error| error.to_string());
+        let kind = match wire.kind {
+            WireEditKind::Set { key, before, after } => {
+                EditKind::Set { key: key.try_into()?, before: value(before)?, after: value(after)? }
+            }
+            WireEditKind::Insert { place: at, value } => {
+                EditKind::Insert { place: place(at)?, value: value.try_into()? }
+            }
+            WireEditKind::Remove { place: at, value } => {
+                EditKind::Remove { place: place(at)?, value: value.try_into()? }
+            }
+        };
+        let path = wire.path.into_iter().map(MapKey::try_from).collect::<Result<_, _>>()?;
+        Ok(Self { path, kind })
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum WireChange {
     Create { object: WireObject },
     Delete { object: WireObject },
     SetSlot { id: Uuid, slot: String, place: u64, before: Option<Box<WireSlot>>, after: Option<Box<WireSlot>> },
+    EditSlot { id: Uuid, slot: String, edits: Vec<WireEdit> },
     AddVersion { id: Uuid, selector: String, version: WireMethod },
     RemoveVersion { id: Uuid, selector: String, version: WireMethod },
     Rename { id: Uuid, before: Option<String>, after: Option<String> },
@@ -143,6 +197,9 @@ impl From<&Change> for WireChange {
                 before: before.as_ref().map(|slot| Box::new(slot.into())),
                 after: after.as_ref().map(|slot| Box::new(slot.into())),
             },
+            Change::EditSlot { slot, edits, .. } => {
+                Self::EditSlot { id, slot: slot.to_string(), edits: edits.iter().map(WireEdit::from).collect() }
+            }
             Change::AddVersion { selector, version, .. } => {
                 Self::AddVersion { id, selector: selector.to_string(), version: (&**version).into() }
             }
@@ -175,6 +232,11 @@ impl TryFrom<WireChange> for Change {
                 place: usize::try_from(place).unwrap_or(usize::MAX),
                 before: slot_of(before)?,
                 after: slot_of(after)?,
+            },
+            WireChange::EditSlot { id, slot, edits } => Self::EditSlot {
+                id: ObjectId(id),
+                slot: name(&slot)?,
+                edits: edits.into_iter().map(Edit::try_from).collect::<Result<_, _>>()?,
             },
             WireChange::AddVersion { id, selector, version: added } => {
                 Self::AddVersion { id: ObjectId(id), selector: name(&selector)?, version: version(added)? }

@@ -13,10 +13,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 struct Voices {
     world: Vm,
     shadow: Vm,
+    limits: Limits,
 }
 
 pub(super) fn plugin(app: &mut App) -> Result<(), VmError> {
-    let voices = Voices { world: Vm::new(Limits::default())?, shadow: Vm::new(Limits::default())? };
+    let clock = app.world().get_resource::<Clock>().map(|clock| clock.monotonic);
+    let limits = Limits { clock, ..Limits::default() };
+    let voices = Voices { world: Vm::new(limits)?, shadow: Vm::new(limits)?, limits };
     app.insert_non_send(voices).add_systems(Update, deliver_messages.in_set(FrameSystems::Deliver));
     Ok(())
 }
@@ -52,11 +55,12 @@ fn deliver_messages(
 
 /// A turn. One in which the program itself panics fails like any other, and the VM starts anew.
 fn turn(voices: &mut Voices, frame: &Draft<'_>, request: &TurnRequest<'_>) -> Outcome {
-    let Voices { world, shadow } = voices;
+    let Voices { world, shadow, limits } = voices;
+    let limits = *limits;
     let run = || world.turn(frame, request, &mut Authorship { shadow });
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
-        if let (Ok(world), Ok(shadow)) = (Vm::new(Limits::default()), Vm::new(Limits::default())) {
-            *voices = Voices { world, shadow };
+        if let (Ok(world), Ok(shadow)) = (Vm::new(limits), Vm::new(limits)) {
+            *voices = Voices { world, shadow, limits };
         }
         let message = "the program itself is at fault here, which its log describes; nothing was changed";
         Outcome::Failed(Fault::new(FaultKind::Internal, message))

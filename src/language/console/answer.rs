@@ -2,11 +2,16 @@
 
 use super::line::LocalCommand;
 use crate::language::native::{NATIVES, native_spec};
-use crate::object::{Change, Envelope, Fault, Objects, Outcome, Problem, Slot, SlotContent, Target, Value, shortened};
+use crate::object::{
+    Change, Edit, EditKind, Envelope, Fault, MapKey, Name, Objects, Outcome, Problem, Slot, SlotContent, Target, Value,
+    shortened,
+};
 use std::fmt::Write;
 
 /// Longest value shown in a line about a change, in characters.
 const COLUMNS: usize = 60;
+/// Changes inside one list or map that are told one by one.
+const EDITS_SHOWN: usize = 4;
 
 /// Words of the console itself, and what they do.
 const CONSOLE_WORDS: [(&str, &str); 6] = [
@@ -156,6 +161,12 @@ pub fn change_lines(changes: &[Change], objects: &dyn Objects) -> Vec<String> {
         let titles: Vec<String> = ids.iter().map(|id| objects.title(*id)).collect();
         if titles.is_empty() { "nothing".to_string() } else { titles.join(", ") }
     };
+    let edited = |change: &Change| match change {
+        Change::EditSlot { slot, edits, .. } => {
+            edit_lines(&format!("{}.{slot}", objects.title(change.id())), edits, objects)
+        }
+        _ => Vec::new(),
+    };
     let line = |change: &Change| {
         let title = objects.title(change.id());
         match change {
@@ -172,23 +183,51 @@ pub fn change_lines(changes: &[Change], objects: &dyn Objects) -> Vec<String> {
                     (None, None) => return None,
                 })
             }
-            Change::AddVersion { .. } | Change::RemoveVersion { .. } => None,
+            Change::EditSlot { .. } | Change::AddVersion { .. } | Change::RemoveVersion { .. } => None,
             Change::Rename { before, after, .. } => {
-                let name =
-                    |name: &Option<crate::object::Name>| name.as_ref().map_or("unnamed".into(), ToString::to_string);
+                let name = |name: &Option<Name>| name.as_ref().map_or("unnamed".into(), ToString::to_string);
                 Some(format!("{} is called {} now", name(before), name(after)))
             }
             Change::SetParents { after, .. } => Some(format!("{title} delegates to {}", parents(after))),
         }
     };
-    changes.iter().filter_map(line).collect()
+    changes.iter().flat_map(|change| line(change).into_iter().chain(edited(change))).collect()
+}
+
+/// What changed inside a list or map, each at its place; of many only the first.
+fn edit_lines(slot: &str, edits: &[Edit], objects: &dyn Objects) -> Vec<String> {
+    let text = |value: &Value| shortened(&value.text(objects), COLUMNS).into_owned();
+    let line = |edit: &Edit| {
+        let step = |key: &MapKey| match key {
+            MapKey::Text(text) if Name::new(text).is_ok() => format!(".{text}"),
+            other => format!("[{}]", other.text(objects)),
+        };
+        let path: String = edit.path.iter().map(step).collect();
+        match &edit.kind {
+            EditKind::Set { key, before, after } => {
+                let place = format!("{slot}{path}{}", step(key));
+                match (before, after) {
+                    (Some(before), Some(after)) => format!("{place} {} → {}", text(before), text(after)),
+                    (None, Some(after)) => format!("{place} = {}", text(after)),
+                    _ => format!("{place} is removed"),
+                }
+            }
+            EditKind::Insert { place, value } => format!("{slot}{path}[{}] is new: {}", place + 1, text(value)),
+            EditKind::Remove { place, .. } => format!("{slot}{path}[{}] is taken out", place + 1),
+        }
+    };
+    let mut lines: Vec<String> = edits.iter().take(EDITS_SHOWN).map(line).collect();
+    if edits.len() > EDITS_SHOWN {
+        lines.push(format!("{slot} has {} changes more", edits.len() - EDITS_SHOWN));
+    }
+    lines
 }
 
 fn slot_text(slot: &Slot, objects: &dyn Objects) -> String {
     let text = match &slot.content {
         SlotContent::Value(value) => value.text(objects),
         SlotContent::Method(method) => {
-            let params: Vec<&str> = method.params.iter().map(crate::object::Name::as_str).collect();
+            let params: Vec<&str> = method.params.iter().map(Name::as_str).collect();
             format!("method({}) version {}", params.join(", "), method.number)
         }
     };

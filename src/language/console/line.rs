@@ -290,7 +290,7 @@ impl<'a> Reader<'a> {
             }
         }
         let plain: Option<Vec<Value>> = items.iter().map(plain).collect();
-        Ok(plain.map_or_else(|| Literal::List(items), |items| Value::List(items).into()))
+        Ok(plain.map_or_else(|| Literal::List(items), |items| Value::list(items).into()))
     }
 
     fn map(&mut self, depth: usize) -> Result<Literal, Fault> {
@@ -319,7 +319,7 @@ impl<'a> Reader<'a> {
         }
         let plain: Option<BTreeMap<MapKey, Value>> =
             entries.iter().map(|(key, value)| Some((key.clone(), plain(value)?))).collect();
-        Ok(plain.map_or_else(|| Literal::Map(entries), |entries| Value::Map(entries).into()))
+        Ok(plain.map_or_else(|| Literal::Map(entries), |entries| Value::map(entries).into()))
     }
 
     fn key(&mut self) -> Result<MapKey, Fault> {
@@ -454,8 +454,8 @@ mod tests {
                 any::<i32>().prop_map(|n| MapKey::Number(f64::from(n))),
             ];
             prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
-                prop::collection::btree_map(key, inner, 1..4).prop_map(Value::Map),
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::list),
+                prop::collection::btree_map(key, inner, 1..4).prop_map(Value::map),
             ]
         })
     }

@@ -1,6 +1,7 @@
 //! `clone`, `copy`, `delete`, `rename`, `add_parent`, `remove_parent`, and making an object by naming it.
 
 use super::{Args, Call, slot_name};
+use crate::language::crossing::Stale;
 use crate::language::object_file::is_built_in;
 use crate::language::turn::Active;
 use crate::object::{
@@ -50,7 +51,7 @@ fn make(call: &mut Call<'_, '_>, parents: Vec<ObjectId>, origin: Option<Object>)
     }
     let id = object.id;
     call.active.draft.apply(Change::Create(Box::new(object)));
-    call.stale.push((id, None));
+    call.stale.push((id, Stale::Everything));
     Ok(Value::Object(id))
 }
 
@@ -169,7 +170,7 @@ pub(super) fn delete(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
         );
         return Err(Fault::new(FaultKind::Refused, message));
     }
-    call.stale.push((object.id, None));
+    call.stale.push((object.id, Stale::Everything));
     call.active.draft.apply(Change::Delete(Box::new(object)));
     Ok(Value::Nil)
 }
@@ -236,7 +237,7 @@ pub(super) fn remove_parent(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
 }
 
 fn set_parents(call: &mut Call<'_, '_>, before: Vec<ObjectId>, after: Vec<ObjectId>) -> Result<Value, Fault> {
-    call.stale.push((call.receiver, None));
+    call.stale.push((call.receiver, Stale::Delegation));
     call.active.draft.apply(Change::SetParents { id: call.receiver, before, after });
     Ok(Value::Object(call.receiver))
 }

@@ -1,6 +1,7 @@
 //! `add_method`, `remove_method`, `undo_method`, `versions`, `reprogram_method`.
 
 use super::{Call, slot_name};
+use crate::language::crossing::Stale;
 use crate::language::turn::Authored;
 use crate::object::{
     Change, Draft, Fault, FaultKind, MethodVersion, Name, ObjectId, Objects, Origin, Slot, Value, nearest,
@@ -43,7 +44,7 @@ pub(super) fn add_method(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
         },
     };
     let version = accept_method(&mut active.draft, call.receiver, selector.clone(), version);
-    call.stale.push((call.receiver, Some(selector.to_string())));
+    call.stale.push((call.receiver, Stale::Slot(selector.to_string())));
     Ok(Value::Text(signature(&selector, &version)))
 }
 
@@ -67,7 +68,7 @@ pub(super) fn reprogram_method(call: &mut Call<'_, '_>) -> Result<Value, Fault> 
         origin: Origin { author, instruction: instructions, contract, verdicts, sequence: active.sequence },
     };
     let version = accept_method(&mut active.draft, call.receiver, selector.clone(), version);
-    call.stale.push((call.receiver, Some(selector.to_string())));
+    call.stale.push((call.receiver, Stale::Slot(selector.to_string())));
     active.log(format!("Understood: {paraphrase} {gates} gates passed."))?;
     Ok(Value::Text(signature(&selector, &version)))
 }

@@ -9,6 +9,7 @@ mod slots;
 
 pub(super) use family::create;
 
+use super::crossing::Stale;
 use super::turn::Active;
 use crate::object::{Fault, FaultKind, Name, ObjectId, Objects, SlotContent, Value, ancestors, nearest};
 
@@ -313,8 +314,8 @@ pub(super) struct Call<'c, 'a> {
     pub(super) active: &'c mut Active<'a>,
     pub(super) receiver: ObjectId,
     pub(super) args: Args,
-    /// What the VM's caches must forget: an object, or one slot of it.
-    pub(super) stale: Vec<(ObjectId, Option<String>)>,
+    /// What the VM's caches must forget.
+    pub(super) stale: Vec<(ObjectId, Stale)>,
     /// What it cost beside its price.
     pub(super) cost: usize,
 }
@@ -333,7 +334,7 @@ impl Call<'_, '_> {
 
     /// Sets (or takes away) an own slot of the receiver.
     pub(super) fn put(&mut self, name: Name, slot: Option<crate::object::Slot>) -> Result<(), Fault> {
-        self.stale.push((self.receiver, Some(name.to_string())));
+        self.stale.push((self.receiver, Stale::Slot(name.to_string())));
         if self.active.draft.set_slot(self.receiver, name, slot) {
             Ok(())
         } else {

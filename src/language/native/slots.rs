@@ -1,6 +1,7 @@
 //! `set`, `get`, `remove_slot`.
 
 use super::{Call, slot_name};
+use crate::language::crossing::Stale;
 use crate::language::syntax::SEND;
 use crate::object::{Fault, FaultKind, MapKey, Name, Objects, Slot, SlotContent, Value, inherited, lookup, nearest};
 
@@ -10,7 +11,7 @@ pub(super) fn set(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     match call.args.positional.as_slice() {
         [] => {}
         [Value::Map(entries)] => {
-            for (key, value) in entries {
+            for (key, value) in entries.iter() {
                 let MapKey::Text(name) = key else { return Err(shape()) };
                 slots.push((name.clone(), value.clone()));
             }
@@ -30,7 +31,7 @@ pub(super) fn set(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     let receiver = call.receiver;
     for (name, value) in slots {
         let name = slot_name(&name)?;
-        call.stale.push((receiver, Some(name.to_string())));
+        call.stale.push((receiver, Stale::Slot(name.to_string())));
         call.active.put_value(receiver, name, value)?;
     }
     Ok(Value::Object(receiver))
