@@ -1,7 +1,7 @@
 //! The Rust functions that the VM calls: those of the prelude, the root messages, and the few globals.
 
-use super::crossing::{Shared, id_from, raise};
-use super::native::{Args, NATIVES, slot_name};
+use super::crossing::{Shared, Stale, id_from, raise};
+use super::native::{Args, NATIVES, slot_name, start_timer};
 use super::send::{Kind, Resend, not_a_method};
 use super::values::{from_lua_charged, no_key, not_utf8};
 use crate::object::{Fault, FaultKind, ObjectId, Objects};
@@ -198,6 +198,34 @@ pub(super) fn connect_globals(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()
             s.with(|active| active.log(line))?.map_err(|fault| s.doom(fault))
         })?;
         globals.set(name, log)?;
+    }
+
+    let s = shared.clone();
+    let post = lua.create_function(move |_, (to, selector, args): (LuaValue, LuaValue, Variadic<LuaValue>)| {
+        let post = s.post_of(&to, &selector, &args)?;
+        s.with(|active| active.post(post))?.map_err(|fault| s.doom(fault))
+    })?;
+    globals.set("post", post)?;
+
+    for (name, repeats) in [("after", false), ("every", true)] {
+        let s = shared.clone();
+        let start = lua.create_function(
+            move |_, (seconds, to, selector, args): (LuaValue, LuaValue, LuaValue, Variadic<LuaValue>)| {
+                let seconds = match seconds {
+                    LuaValue::Number(seconds) => seconds,
+                    LuaValue::Integer(seconds) => seconds as f64,
+                    other => {
+                        let told = format!("{name} takes seconds first, and this is a {}", other.type_name());
+                        return Err(bad_argument(told));
+                    }
+                };
+                let post = s.post_of(&to, &selector, &args)?;
+                let id = s.with(|active| start_timer(active, seconds, repeats, post))?.map_err(raise)?;
+                s.forget(id, &Stale::Everything)?;
+                s.proxies.proxy(id)
+            },
+        )?;
+        globals.set(name, start)?;
     }
 
     let math: Table = globals.get("math")?;

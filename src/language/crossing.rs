@@ -10,7 +10,7 @@ use super::fuel::Fuel;
 use super::native;
 use super::turn::Active;
 use super::values::{from_lua, from_lua_charged, from_view, key_from_lua, no_key, to_view};
-use crate::object::{Edit, EditKind, Fault, FaultKind, Name, ObjectId, Objects, Slot, Value, lookup};
+use crate::object::{Edit, EditKind, Fault, FaultKind, Name, ObjectId, Objects, Post, Slot, Value, lookup};
 use mlua::{Function, Table, Value as LuaValue};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -206,6 +206,32 @@ impl Shared {
         let no_object =
             || Fault::new(FaultKind::BadArgument, "a message needs an object to go to, and this is a table");
         self.proxies.id_of(table).ok_or_else(|| raise(no_object()))
+    }
+
+    /// The object that a value stands for, by itself or by its name.
+    pub(super) fn object_in(&self, value: &LuaValue) -> mlua::Result<Option<ObjectId>> {
+        match value {
+            LuaValue::Table(table) => Ok(self.proxies.id_of(table)),
+            LuaValue::String(name) => self.with(|active| active.draft.named(&name.to_string_lossy())),
+            _ => Ok(None),
+        }
+    }
+
+    /// A message in the making: `to` and `selector` as code gives them.
+    pub(super) fn post_of(&self, to: &LuaValue, selector: &LuaValue, args: &[LuaValue]) -> mlua::Result<Post> {
+        let bad = |message: &str| raise(Fault::new(FaultKind::BadArgument, message));
+        let target = self.object_in(to)?.ok_or_else(|| bad("a message goes to an object, or to its name"))?;
+        let LuaValue::String(selector) = selector else {
+            return Err(bad("a message has a selector: a text, as in post(other, \"move_by\", 1, 2)"));
+        };
+        let selector = Name::new(&selector.to_string_lossy())
+            .map_err(|error| raise(Fault::new(FaultKind::BadName, error.to_string())))?;
+        let taken = args.iter().map(|arg| {
+            let (value, cost) = from_lua_charged(arg, &self.proxies, 0);
+            self.fuel.charge(cost);
+            value.map_err(raise)
+        });
+        Ok(Post { target, selector, args: taken.collect::<mlua::Result<_>>()? })
     }
 
     /// Ends the turn, whatever its code catches: as a failed one with this fault.

@@ -22,10 +22,12 @@ pub(super) const SEND: &str = "S__";
 
 /// Global names that a method may use.
 pub const GLOBALS: &[&str] = &[
+    "after",
     "assert",
     "bit32",
     "equal",
     "error",
+    "every",
     "exists",
     "ipairs",
     "log",
@@ -34,6 +36,7 @@ pub const GLOBALS: &[&str] = &[
     "now",
     "pairs",
     "pcall",
+    "post",
     "print",
     "rawequal",
     "resend",

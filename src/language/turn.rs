@@ -7,7 +7,7 @@ use super::send::{Kind, gone, not_a_method};
 use super::values::from_lua;
 use super::vm::Vm;
 use crate::object::{
-    Draft, Edit, Envelope, Fault, FaultKind, MethodVersion, Name, ObjectId, Objects, Outcome, Slot, SlotContent,
+    Draft, Edit, Envelope, Fault, FaultKind, MethodVersion, Name, ObjectId, Objects, Outcome, Post, Slot, SlotContent,
     Target, Value, lookup,
 };
 use mlua::{MultiValue, Value as LuaValue};
@@ -21,6 +21,10 @@ const MAX_CHANGES: usize = 10_000;
 const MAX_CHANGE_BYTES: usize = 128 << 20;
 /// Most bytes of one object.
 const MAX_OBJECT_BYTES: usize = 64 << 20;
+/// Most messages that one turn may post, and most bytes of each and of all of them.
+const MAX_POSTS: usize = 1_000;
+const MAX_POST_BYTES: usize = 1 << 20;
+const MAX_POSTED_BYTES: usize = 16 << 20;
 /// Most bytes of one list or map with all that is nested.
 const MAX_VALUE_BYTES: usize = 32 << 20;
 /// Most bytes that one turn may write to the transcript.
@@ -116,6 +120,10 @@ pub(super) struct Active<'a> {
     message_id: Uuid,
     made: u32,
     random: u64,
+    posts: Vec<Post>,
+    posted_bytes: usize,
+    /// Messages that may still be posted.
+    room: usize,
     logs: Vec<String>,
     logged_bytes: usize,
 }
@@ -167,6 +175,25 @@ impl Active<'_> {
         })
     }
 
+    /// A message that goes out when the turn has its outcome.
+    pub(super) fn post(&mut self, post: Post) -> Result<(), Fault> {
+        let bytes = post.args.iter().map(Value::bytes).sum::<usize>();
+        self.posted_bytes = self.posted_bytes.saturating_add(bytes);
+        let told = if bytes > MAX_POST_BYTES {
+            format!("a message has at most {} MiB", MAX_POST_BYTES >> 20)
+        } else if self.posts.len() >= MAX_POSTS {
+            format!("a turn posts at most {MAX_POSTS} messages")
+        } else if self.posted_bytes > MAX_POSTED_BYTES {
+            format!("a turn posts at most {} MiB", MAX_POSTED_BYTES >> 20)
+        } else if self.posts.len() >= self.room {
+            "too many messages wait already".to_string()
+        } else {
+            self.posts.push(post);
+            return Ok(());
+        };
+        Err(Fault::new(FaultKind::Bound, told))
+    }
+
     /// A line for the transcript.
     pub(super) fn log(&mut self, line: String) -> Result<(), Fault> {
         self.logged_bytes += line.len() + 1;
@@ -207,6 +234,17 @@ impl Active<'_> {
 impl Vm {
     /// Delivers a message to `base`, which stays as it is: the outcome holds the changes.
     pub fn turn(&mut self, base: &dyn Objects, request: &TurnRequest<'_>, services: &mut dyn Services) -> Outcome {
+        self.turn_that_posts(base, request, services, usize::MAX).0
+    }
+
+    /// The same with the messages that a completed turn posted, of which there may be so many.
+    pub fn turn_that_posts(
+        &mut self,
+        base: &dyn Objects,
+        request: &TurnRequest<'_>,
+        services: &mut dyn Services,
+        room: usize,
+    ) -> (Outcome, Vec<Post>) {
         let active = RefCell::new(Active {
             draft: Draft::on(base),
             services,
@@ -219,6 +257,9 @@ impl Vm {
             message_id: request.envelope.message_id,
             made: 0,
             random: request.sequence,
+            posts: Vec::new(),
+            posted_bytes: 0,
+            room,
             logs: Vec::new(),
             logged_bytes: 0,
         });
@@ -238,8 +279,8 @@ impl Vm {
                 });
                 match settled {
                     Ok(()) => {
-                        let Active { draft, logs, .. } = active;
-                        return Outcome::Completed { result: value, changes: draft.into_changes(), logs };
+                        let Active { draft, logs, posts, .. } = active;
+                        return (Outcome::Completed { result: value, changes: draft.into_changes(), logs }, posts);
                     }
                     Err(fault) => fault,
                 }
@@ -259,7 +300,7 @@ impl Vm {
             fault.message.push_str("; nothing was changed");
         }
         clip(&mut fault.message);
-        Outcome::Failed(fault)
+        (Outcome::Failed(fault), Vec::new())
     }
 
     fn deliver(&self, active: &RefCell<Active<'_>>, envelope: &Envelope) -> mlua::Result<Value> {

@@ -74,6 +74,12 @@ impl Default for Limits {
 #[error("the language could not be started: {0}")]
 pub struct VmError(String);
 
+impl From<std::io::Error> for VmError {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
 impl From<mlua::Error> for VmError {
     fn from(error: mlua::Error) -> Self {
         Self(error.to_string())

@@ -78,6 +78,17 @@ impl UICommand {
     }
 }
 
+/// A message that an object posted: it becomes an envelope of its own once the turn that posted it has its outcome.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Post {
+    /// Whom.
+    pub target: ObjectId,
+    /// Which message.
+    pub selector: Name,
+    /// With what, by place.
+    pub args: Vec<Value>,
+}
+
 /// A message with its place in the order of all messages: journaled before it is delivered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Envelope {

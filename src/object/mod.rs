@@ -29,7 +29,7 @@ pub use edit::{Edit, EditKind};
 pub use event::{Event, EventBody, LogEvent, LogLevel, Problem, StateUpdateEvent, Status};
 pub use image::Image;
 pub use lookup::{Found, ancestors, children, inherited, lookup, lookup_in_parents, lookup_through};
-pub use message::{Argument, Envelope, Literal, Target, UICommand};
+pub use message::{Argument, Envelope, Literal, Post, Target, UICommand};
 pub use method::{MethodVersion, Origin};
 pub use name::{Name, NameError};
 pub use nearest::nearest;

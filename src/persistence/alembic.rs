@@ -48,7 +48,7 @@ pub enum Reply {
 
 enum Request {
     Envelope(u64, Arc<Envelope>),
-    Outcome(u64, Arc<Outcome>, Vec<u64>),
+    Outcome(u64, Arc<Outcome>, Vec<u64>, Vec<(u64, Arc<Envelope>)>),
     Snapshot(Vec<(ObjectId, Option<Object>)>),
     Redeliver,
 }
@@ -84,9 +84,17 @@ impl Alembic {
     }
 
     /// Hands over how the turn of a message ended, and the failed messages that no longer wait because of it.
-    /// Outcomes come in the order in which they were applied. Never blocks.
-    pub fn append_outcome(&self, sequence: u64, outcome: impl Into<Arc<Outcome>>, resolves: Vec<u64>) {
-        self.request(Request::Outcome(sequence, outcome.into(), resolves));
+    /// Outcomes come in the order in which they were applied. The messages that the turn posted are on disk with its
+    /// outcome or not at all. Never blocks.
+    pub fn append_outcome(
+        &self,
+        sequence: u64,
+        outcome: impl Into<Arc<Outcome>>,
+        resolves: Vec<u64>,
+        posted: Vec<(u64, Arc<Envelope>)>,
+    ) {
+        self.admission.waiting.fetch_add(posted.len(), Ordering::Relaxed);
+        self.request(Request::Outcome(sequence, outcome.into(), resolves, posted));
     }
 
     /// Hands over objects as they stand after every outcome handed over so far; `None` for one that is deleted.
@@ -250,9 +258,14 @@ impl Worker {
                 news.envelopes.push(sequence);
                 self.ledger.envelope(sequence, &envelope, batch)
             }
-            Request::Outcome(sequence, outcome, resolves) => {
+            Request::Outcome(sequence, outcome, resolves, posted) => {
                 news.outcomes.push(sequence);
-                self.ledger.outcome(sequence, &outcome, &resolves, batch)
+                self.ledger.outcome(sequence, &outcome, &resolves, batch)?;
+                for (sequence, envelope) in posted {
+                    news.envelopes.push(sequence);
+                    self.ledger.envelope(sequence, &envelope, batch)?;
+                }
+                Ok(())
             }
             Request::Snapshot(objects) => {
                 let position = self.ledger.last;

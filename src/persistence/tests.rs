@@ -93,10 +93,10 @@ fn what_was_acknowledged_comes_back() {
     assert_eq!((awakened.next_sequence, awakened.durable, awakened.world_id), (2, 1, WORLD));
     for sequence in 2..=40 {
         alembic.append_envelope(sequence, envelope(sequence)).unwrap();
-        alembic.append_outcome(sequence, done(vec![set_x(ObjectId::proto(), sequence as f64)]), vec![]);
+        alembic.append_outcome(sequence, done(vec![set_x(ObjectId::proto(), sequence as f64)]), vec![], vec![]);
     }
     alembic.append_envelope(41, envelope(41)).unwrap();
-    alembic.append_outcome(41, failed(), vec![]);
+    alembic.append_outcome(41, failed(), vec![], vec![]);
     alembic.close();
     let (again, alembic) = wake(&dir);
     assert_eq!(x_of(&again.image), 40.0);
@@ -127,7 +127,7 @@ fn the_snapshots_make_the_log_short() {
     let (_, alembic) = wake(&dir);
     for sequence in 2..=200 {
         alembic.append_envelope(sequence, envelope(sequence)).unwrap();
-        alembic.append_outcome(sequence, done(vec![set_x(ObjectId::proto(), sequence as f64)]), vec![]);
+        alembic.append_outcome(sequence, done(vec![set_x(ObjectId::proto(), sequence as f64)]), vec![], vec![]);
     }
     let mut object = proto();
     object.as_mut().apply(&set_x(ObjectId::proto(), 200.0));
@@ -168,7 +168,7 @@ fn a_message_without_outcome_is_delivered_again_and_given_up_after_two_deaths() 
     alembic.append_envelope(4, envelope(4)).unwrap();
     alembic.redeliver();
     assert_eq!(await_until(&alembic, |delivered, _| !delivered.is_empty()).0, [3]);
-    alembic.append_outcome(3, done(vec![]), vec![]);
+    alembic.append_outcome(3, done(vec![]), vec![], vec![]);
     assert_eq!(await_until(&alembic, |delivered, _| !delivered.is_empty()), (vec![4], vec![3]));
     alembic.close();
     assert_eq!(Reader::open(&dir).unwrap().verify().unwrap().damages, []);
@@ -184,10 +184,10 @@ fn the_newest_thousand_failed_messages_wait() {
         while alembic.append_envelope(sequence, envelope(sequence)).is_err() {
             std::thread::yield_now();
         }
-        alembic.append_outcome(sequence, failed(), vec![]);
+        alembic.append_outcome(sequence, failed(), vec![], vec![]);
     }
     alembic.append_envelope(last + 1, envelope(last + 1)).unwrap();
-    alembic.append_outcome(last + 1, done(vec![]), vec![last]);
+    alembic.append_outcome(last + 1, done(vec![]), vec![last], vec![]);
     alembic.close();
     let (awakened, alembic) = wake(&dir);
     assert_eq!(awakened.problems.len(), SUSPENDED_KEPT - 1);
@@ -255,7 +255,7 @@ fn a_reader_in_another_process_looks_beside_the_writer() {
     let dir = parent.path().join("w");
     let (_, alembic) = wake(&dir);
     alembic.append_envelope(2, envelope(2)).unwrap();
-    alembic.append_outcome(2, done(vec![set_x(ObjectId::proto(), 5.0)]), vec![]);
+    alembic.append_outcome(2, done(vec![set_x(ObjectId::proto(), 5.0)]), vec![], vec![]);
     await_until(&alembic, |_, settled| settled == [2]);
     let test = "persistence::tests::a_reader_in_another_process_looks_beside_the_writer";
     let output = Command::new(std::env::current_exe().unwrap())
@@ -286,7 +286,7 @@ fn a_damaged_snapshot_is_rebuilt_from_the_log() {
     let dir = parent.path().join("w");
     let (_, alembic) = wake(&dir);
     alembic.append_envelope(2, envelope(2)).unwrap();
-    alembic.append_outcome(2, done(vec![set_x(ObjectId::proto(), 9.0)]), vec![]);
+    alembic.append_outcome(2, done(vec![set_x(ObjectId::proto(), 9.0)]), vec![], vec![]);
     alembic.close();
     tamper(&dir, |batch, store, meta| {
         let key = ObjectId::proto().0.as_bytes().to_vec();
@@ -316,7 +316,7 @@ fn a_damaged_outcome_becomes_a_problem_and_the_others_wake() {
         [(2, Change::Create(Box::new(other))), (3, set_x(ObjectId::proto(), 3.0)), (4, set_x(id, 4.0))]
     {
         alembic.append_envelope(sequence, envelope(sequence)).unwrap();
-        alembic.append_outcome(sequence, done(vec![change]), vec![]);
+        alembic.append_outcome(sequence, done(vec![change]), vec![], vec![]);
     }
     alembic.close();
     let position = Reader::open(&dir)
@@ -411,7 +411,7 @@ fn after_a_failed_write_nothing_is_acknowledged_any_more() {
     alembic.append_envelope(2, envelope(2)).unwrap();
     assert_eq!(alembic.replies().recv().unwrap(), Reply::ReadOnly("the disk is full".into()));
     assert_eq!(alembic.append_envelope(3, envelope(3)), Err(Full));
-    alembic.append_outcome(1, failed(), vec![]);
+    alembic.append_outcome(1, failed(), vec![], vec![]);
     let replies = alembic.replies().clone();
     alembic.close();
     assert!(replies.recv().is_err());
@@ -629,7 +629,7 @@ proptest! {
             };
             image.apply(&change);
             alembic.append_envelope(sequence, envelope(sequence)).unwrap();
-            alembic.append_outcome(sequence, done(vec![change]), vec![]);
+            alembic.append_outcome(sequence, done(vec![change]), vec![], vec![]);
             sequence += 1;
         }
         alembic.close();

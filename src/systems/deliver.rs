@@ -1,11 +1,11 @@
 //! Deliver: durable messages, in order, as turns over the world and what earlier turns of the frame changed.
 
 use super::authorship::Authorship;
-use super::pipeline::{Clock, DeliveryBudget, Pipeline, Turn};
+use super::pipeline::{Clock, DeliveryBudget, Pipeline, Turn, UNDER_WAY};
 use super::schedule::FrameSystems;
 use crate::components::{EntityObjects, ObjectData, ObjectIndex};
 use crate::language::{Limits, TurnRequest, Vm, VmError};
-use crate::object::{Draft, Fault, FaultKind, Outcome};
+use crate::object::{Draft, Fault, FaultKind, Outcome, Post};
 use bevy::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -39,14 +39,17 @@ fn deliver_messages(
     let pipeline = &mut *pipeline;
     let base = EntityObjects::new(&index, &objects);
     let mut frame = Draft::on(&base);
+    let mut posted = 0;
     while let Some(message) = pipeline.ready.pop_front() {
         let request =
             TurnRequest { world_id: pipeline.world_id, sequence: message.sequence, envelope: &message.envelope };
-        let outcome = turn(&mut voices, &frame, &request);
+        let room = UNDER_WAY.saturating_sub(pipeline.waiting() + posted);
+        let (outcome, posts) = turn(&mut voices, &frame, &request, room);
+        posted += posts.len();
         if let Outcome::Completed { changes, .. } = &outcome {
             changes.iter().for_each(|change| frame.apply(change.clone()));
         }
-        pipeline.delivered.push(Turn { message, outcome });
+        pipeline.delivered.push(Turn { message, outcome, posts });
         if (clock.monotonic)() >= end {
             break;
         }
@@ -54,15 +57,15 @@ fn deliver_messages(
 }
 
 /// A turn. One in which the program itself panics fails like any other, and the VM starts anew.
-fn turn(voices: &mut Voices, frame: &Draft<'_>, request: &TurnRequest<'_>) -> Outcome {
+fn turn(voices: &mut Voices, frame: &Draft<'_>, request: &TurnRequest<'_>, room: usize) -> (Outcome, Vec<Post>) {
     let Voices { world, shadow, limits } = voices;
     let limits = *limits;
-    let run = || world.turn(frame, request, &mut Authorship { shadow });
+    let run = || world.turn_that_posts(frame, request, &mut Authorship { shadow }, room);
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
         if let (Ok(world), Ok(shadow)) = (Vm::new(limits), Vm::new(limits)) {
             *voices = Voices { world, shadow, limits };
         }
         let message = "the program itself is at fault here, which its log describes; nothing was changed";
-        Outcome::Failed(Fault::new(FaultKind::Internal, message))
+        (Outcome::Failed(Fault::new(FaultKind::Internal, message)), Vec::new())
     })
 }

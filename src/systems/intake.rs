@@ -12,13 +12,11 @@ use crossbeam_channel::Receiver;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Messages that may be under way; beyond it commands wait on the switchboard.
-const UNDER_WAY: usize = 16_384;
 /// Longest command that becomes a message, in bytes of its texts: a journal record has a bound.
 const MAX_COMMAND_BYTES: usize = 1 << 20;
 
 #[derive(Resource)]
-struct Submissions {
+pub(super) struct Submissions {
     /// None once the world closes: who sends then is told.
     open: Option<Receiver<Submission>>,
     /// Sent before it closed.
@@ -50,7 +48,7 @@ pub(super) fn is_empty(world: &World) -> bool {
     world.get_resource::<Submissions>().is_none_or(|submissions| submissions.last.is_empty())
 }
 
-fn take_in_commands(
+pub(super) fn take_in_commands(
     mut submissions: ResMut<Submissions>,
     clock: Res<Clock>,
     journal: Res<Journal>,
@@ -59,7 +57,7 @@ fn take_in_commands(
     mut subscribers: ResMut<Subscribers>,
     mut outbox: ResMut<Outbox>,
 ) {
-    while pipeline.waiting() < UNDER_WAY {
+    while !pipeline.is_full() {
         let Some(Submission { port, request }) = submissions.next() else { return };
         match request {
             Request::Open { sender_id, events } => subscribers.open(port, sender_id, events),

@@ -4,7 +4,7 @@ use super::pipeline::Pipeline;
 use super::reflect::Outbox;
 use super::schedule::FrameSystems;
 use super::snapshots::{self, Dirty};
-use crate::object::{LogLevel, Object, ObjectId, Outcome, StateUpdateEvent};
+use crate::object::{Envelope, LogLevel, Object, ObjectId, Outcome, StateUpdateEvent};
 use crate::persistence::{Alembic, Reply};
 use bevy::prelude::*;
 use std::collections::BTreeSet;
@@ -33,10 +33,16 @@ impl Journal {
         self.read_only.as_deref()
     }
 
-    /// Hands over how a turn ended.
-    pub(super) fn append_outcome(&self, sequence: u64, outcome: Arc<Outcome>, resolves: Vec<u64>) {
+    /// Hands over how a turn ended, and the messages that it posted.
+    pub(super) fn append_outcome(
+        &self,
+        sequence: u64,
+        outcome: Arc<Outcome>,
+        resolves: Vec<u64>,
+        posted: Vec<(u64, Arc<Envelope>)>,
+    ) {
         if let Some(alembic) = &self.alembic {
-            alembic.append_outcome(sequence, outcome, resolves);
+            alembic.append_outcome(sequence, outcome, resolves, posted);
         }
     }
 

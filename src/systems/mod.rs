@@ -3,6 +3,7 @@
 //! Whoever wants something from the world connects to the [`Switchboard`]; nothing else reaches in. Nothing
 //! here draws, and nothing waits for a disk.
 
+mod alarm;
 mod authorship;
 mod deliver;
 mod intake;
@@ -16,6 +17,7 @@ mod settle;
 mod snapshots;
 #[cfg(test)]
 mod tests;
+mod timers;
 
 pub use pipeline::{Clock, DeliveryBudget};
 pub use port::{Busy, Either, Port, Received, Switchboard, Waker};
@@ -45,6 +47,7 @@ pub fn install_world(
     let report = awakened.report.to_string();
     let Awakened { world_id, image, problems, pending, next_sequence, durable, .. } = awakened;
 
+    let timers = timers::Timers::of(&image, &pending);
     let mut index = ObjectIndex::default();
     let world = app.world_mut();
     for object in image.into_objects() {
@@ -56,12 +59,17 @@ pub fn install_world(
         .insert_resource(clock)
         .insert_resource(switchboard.clone())
         .init_resource::<DeliveryBudget>();
+    match alarm::Alarm::new(switchboard.waker().clone()) {
+        Ok(alarm) => app.insert_resource(alarm),
+        Err(error) => return Err(VmError::from(error)),
+    };
     intake::plugin(app, submissions);
     pipeline::plugin(app, world_id, next_sequence, pending);
     journal::plugin(app, alembic, durable);
     deliver::plugin(app)?;
     problems::plugin(app, problems);
     settle::plugin(app);
+    timers::plugin(app, timers);
     snapshots::plugin(app);
     reflect::plugin(app, report);
     schedule::plugin(app);
@@ -86,13 +94,26 @@ impl Work<'_> {
     }
 }
 
+/// How long a world that closes goes on with what its objects post. What is left then waits for the next awakening.
+const POSTS_LAST: Duration = Duration::from_secs(2);
+
 /// Takes no command in any more: who sends one finds the world closed.
 pub fn start_closing(world: &mut World) {
     intake::close(world);
+    let now = world.get_resource::<Clock>().map(|clock| (clock.monotonic)());
+    if let (Some(now), Some(mut pipeline)) = (now, world.get_resource_mut::<pipeline::Pipeline>()) {
+        pipeline.closes_by.get_or_insert(now + POSTS_LAST);
+    }
 }
 
 /// Closes the journal, if every message has come to its durable end (or none can any more). Answers whether it did.
 pub fn finish_closing(world: &mut World) -> bool {
+    let now = world.get_resource::<Clock>().map(|clock| (clock.monotonic)());
+    if let (Some(now), Some(mut pipeline)) = (now, world.get_resource_mut::<pipeline::Pipeline>())
+        && pipeline.closes_by.is_some_and(|by| now > by)
+    {
+        pipeline.leave_unasked();
+    }
     let settled = intake::is_empty(world)
         && world.get_resource::<pipeline::Pipeline>().is_none_or(pipeline::Pipeline::is_settled);
     if !settled && !journal::is_read_only(world) {

@@ -1,6 +1,6 @@
 //! Where each message stands between intake and its durable outcome.
 
-use crate::object::{Envelope, Outcome};
+use crate::object::{Envelope, Outcome, Post};
 use bevy::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -26,6 +26,13 @@ impl Default for DeliveryBudget {
     }
 }
 
+/// Messages that may be under way; beyond it commands wait on the switchboard, and turns that post fail.
+pub(super) const UNDER_WAY: usize = 16_384;
+/// The sender of messages that turns posted.
+pub(super) const POST: &str = "post";
+/// The sender of messages to timers that are due.
+pub(super) const TIMER: &str = "timer";
+
 /// A numbered message.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
@@ -38,6 +45,7 @@ pub(super) struct Message {
 pub(super) struct Turn {
     pub(super) message: Message,
     pub(super) outcome: Outcome,
+    pub(super) posts: Vec<Post>,
 }
 
 /// Every message that has no durable outcome yet, by how far it came.
@@ -55,9 +63,31 @@ pub(super) struct Pipeline {
     pub(super) delivered: Vec<Turn>,
     /// Settled; the outcome is not durable yet.
     pub(super) settled: BTreeSet<u64>,
+    /// Until when, on the monotonic clock, a world that closes delivers what objects post.
+    pub(super) closes_by: Option<Duration>,
+    /// Whether that time is over.
+    pub(super) left: bool,
 }
 
 impl Pipeline {
+    /// Whether nothing more can be taken in.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting() >= UNDER_WAY
+    }
+
+    /// Whether the world comes to its end.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closes_by.is_some()
+    }
+
+    /// Leaves messages that nobody waits for to the next awakening: objects that post to each other never come to an end.
+    pub(super) fn leave_unasked(&mut self) {
+        let asked = |message: &Message| ![POST, TIMER].contains(&message.envelope.sender_id.as_str());
+        self.journaling.retain(|_, message| asked(message));
+        self.ready.retain(asked);
+        self.left = true;
+    }
+
     /// Messages without a durable outcome.
     pub(super) fn waiting(&self) -> usize {
         self.numbered.len() + self.journaling.len() + self.ready.len() + self.delivered.len() + self.settled.len()
@@ -91,5 +121,7 @@ pub(super) fn plugin(app: &mut App, world_id: Uuid, next_sequence: u64, pending:
         ready: VecDeque::new(),
         delivered: Vec::new(),
         settled: BTreeSet::new(),
+        closes_by: None,
+        left: false,
     });
 }

@@ -1,23 +1,30 @@
 //! Settle: the only writer of authored state. Applies what the frame's turns changed, in order.
 
 use super::journal::Journal;
-use super::pipeline::{Pipeline, Turn};
+use super::pipeline::{Clock, Message, POST, Pipeline, Turn};
 use super::problems::Problems;
 use super::reflect::Outbox;
 use super::schedule::FrameSystems;
 use super::snapshots::Dirty;
 use crate::components::{ObjectBundle, ObjectDataMut, ObjectIndex};
-use crate::object::{Change, Envelope, Outcome, Problem, StateUpdateEvent, Value};
+use crate::object::{Argument, Change, Envelope, ObjectId, Outcome, Post, Problem, StateUpdateEvent, Target, Value};
 use bevy::prelude::*;
 use std::sync::Arc;
+use uuid::Uuid;
+
+/// Objects that this frame changed.
+#[derive(Resource, Debug, Default)]
+pub(super) struct Touched(pub(super) Vec<ObjectId>);
 
 pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<Touched>();
     app.add_systems(Update, settle_turns.in_set(FrameSystems::Settle));
 }
 
-fn settle_turns(world: &mut World, objects: &mut QueryState<ObjectDataMut>) {
+pub(super) fn settle_turns(world: &mut World, objects: &mut QueryState<ObjectDataMut>) {
+    world.resource_mut::<Touched>().0.clear();
     let turns = std::mem::take(&mut world.resource_mut::<Pipeline>().delivered);
-    for Turn { message, outcome } in turns {
+    for Turn { message, outcome, posts } in turns {
         if let Outcome::Completed { changes, .. } = &outcome {
             for change in changes {
                 apply(world, objects, change);
@@ -27,7 +34,8 @@ fn settle_turns(world: &mut World, objects: &mut QueryState<ObjectDataMut>) {
         let resolves = resolved_by(&message.envelope, &outcome);
         let sequence = message.sequence;
         let outcome = Arc::new(outcome);
-        world.resource_mut::<Journal>().append_outcome(sequence, outcome.clone(), resolves.clone());
+        let posted = number_posts(world, Some(message.envelope.message_id), posts);
+        world.resource_mut::<Journal>().append_outcome(sequence, outcome.clone(), resolves.clone(), posted);
         world.resource_mut::<Pipeline>().settled.insert(sequence);
 
         let mut gone: Vec<u64> = Vec::new();
@@ -47,6 +55,34 @@ fn settle_turns(world: &mut World, objects: &mut QueryState<ObjectDataMut>) {
             outbox.publish(StateUpdateEvent::ProblemSolved { sequence });
         }
     }
+}
+
+/// Posted messages become envelopes; they are delivered once they are on disk, with the outcome of what posted them.
+pub(super) fn number_posts(world: &mut World, cause: Option<Uuid>, posts: Vec<Post>) -> Vec<(u64, Arc<Envelope>)> {
+    if posts.is_empty() {
+        return Vec::new();
+    }
+    let issued_at = (world.resource::<Clock>().unix_ms)();
+    let mut pipeline = world.resource_mut::<Pipeline>();
+    let number = |post: Post| {
+        let sequence = pipeline.next_sequence;
+        pipeline.next_sequence += 1;
+        let envelope = Arc::new(Envelope {
+            message_id: Envelope::id_of(pipeline.world_id, sequence),
+            correlation_id: cause,
+            sender_id: POST.to_string(),
+            target: Target::Id(post.target),
+            selector: post.selector,
+            args: post.args.into_iter().map(|value| Argument { name: None, value: value.into() }).collect(),
+            issued_at,
+            retries: None,
+        });
+        if !pipeline.left {
+            pipeline.journaling.insert(sequence, Message { sequence, envelope: envelope.clone() });
+        }
+        (sequence, envelope)
+    };
+    posts.into_iter().map(number).collect()
 }
 
 /// Failed messages that this one ends: the one it tries again, or the one it dismisses.
@@ -81,4 +117,5 @@ fn apply(world: &mut World, objects: &mut QueryState<ObjectDataMut>, change: &Ch
         }
     }
     world.resource_mut::<Dirty>().note(id);
+    world.resource_mut::<Touched>().0.push(id);
 }

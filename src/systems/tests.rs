@@ -22,13 +22,17 @@ struct Bench {
 
 impl Bench {
     fn open(dir: &Path) -> Self {
+        Self::open_at(dir, || 1_000)
+    }
+
+    fn open_at(dir: &Path, unix_ms: fn() -> u64) -> Self {
         let (wake, woken) = mpsc::channel();
         let wake_journal = wake.clone();
         let new = NewWorld { world_id: Uuid::from_u128(7), objects: genesis_objects().unwrap() };
         let (awakened, alembic) = open(dir, Some(new), 5, move || _ = wake_journal.send(())).unwrap();
         let mut app = App::new();
         app.add_plugins(MinimalPlugins.build().disable::<ScheduleRunnerPlugin>());
-        let clock = Clock { unix_ms: || 1_000, monotonic: || Duration::ZERO };
+        let clock = Clock { unix_ms, monotonic: || Duration::ZERO };
         let waker = Waker::new(move || _ = wake.send(()));
         let switchboard = install_world(&mut app, awakened, alembic, clock, waker).unwrap();
         let port = switchboard.connect("test").unwrap();
@@ -68,6 +72,34 @@ impl Bench {
                 self.woken.recv_timeout(Duration::from_secs(20)).expect("nothing woke the frame");
             }
         }
+    }
+
+    /// Runs frames until the world is so.
+    fn run_until(&mut self, is_so: impl Fn(&Replica) -> bool) {
+        for _ in 0..1_000 {
+            self.app.update();
+            while let Some(received) = self.port.try_receive() {
+                if let Received::Event(EventBody::State(event)) = received {
+                    self.replica.take_in(&event);
+                }
+            }
+            if is_so(&self.replica) {
+                return;
+            }
+            if !has_work(&self.app) {
+                let _ = self.woken.recv_timeout(Duration::from_millis(20));
+            }
+        }
+        panic!("the world never came to it: {:?}", self.replica.problems);
+    }
+
+    fn slot(replica: &Replica, object: &str, slot: &str) -> String {
+        let object = replica.image.object(replica.image.named(object).unwrap()).unwrap();
+        object
+            .slots
+            .get(slot)
+            .and_then(crate::object::Slot::as_value)
+            .map_or_else(String::new, |value| value.text(&replica.image))
     }
 
     fn hash(&self) -> String {
@@ -169,7 +201,7 @@ fn the_components_are_what_the_replica_shows() {
     }
     let seen = world.app.world_mut().run_system_cached(hash_of_components).unwrap();
     assert_eq!(seen, world.hash());
-    assert_eq!(world.replica.image.names().len(), 3);
+    assert_eq!(world.replica.image.names().len(), genesis_objects().unwrap().len() + 1);
 }
 
 fn hash_of_components(
@@ -178,4 +210,83 @@ fn hash_of_components(
 ) -> String {
     let all = crate::components::EntityObjects::new(&index, &objects);
     world_hash(all.ids().into_iter().filter_map(|id| all.object(id)))
+}
+
+const NOTE: &str = "add_method b selector=note source=\"function(self, n) table.insert(self.seen, n) return n end\"";
+
+#[test]
+fn posted_messages_go_out_in_order_after_their_turn_and_survive_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w");
+    let mut world = Bench::open(&path);
+    world.ask("create_thing a").unwrap();
+    world.ask("create_thing b seen=[]").unwrap();
+    world.ask(NOTE).unwrap();
+    let go =
+        "function(self) for n = 1, 3 do post(world.b, 'note', n) end post('b', 'nothing') return #world.b.seen end";
+    world.ask(&format!("add_method a selector=go source=\"{go}\"")).unwrap();
+    assert_eq!(world.ask("go a"), Ok(Value::Number(0.0)));
+    world.run_until(|replica| Bench::slot(replica, "b", "seen") == "[1, 2, 3]" && replica.problems.len() == 1);
+    // A turn that fails posts nothing.
+    world.ask("add_method a selector=fail source=\"function(self) post('b', 'note', 9) error('no') end\"").unwrap();
+    assert!(world.ask("fail a").is_err());
+    // What was posted is on disk with the outcome of what posted it.
+    world.ask("go a").unwrap();
+    drop(world);
+    let mut world = Bench::open(&path);
+    world.run_until(|replica| Bench::slot(replica, "b", "seen") == "[1, 2, 3, 1, 2, 3]");
+    let hash = world.hash();
+    close_world(&mut world.app);
+    let report = Reader::open(&path).unwrap().verify().unwrap();
+    assert_eq!(report.world_hash, hash);
+}
+
+#[test]
+fn objects_that_post_without_end_keep_no_world_from_closing() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NOW: AtomicU64 = AtomicU64::new(0);
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = Bench::open(&dir.path().join("w"));
+    world.app.insert_resource(Clock {
+        unix_ms: || 1_000,
+        monotonic: || Duration::from_millis(NOW.fetch_add(1, Ordering::Relaxed)),
+    });
+    world.ask("create_thing a n=0").unwrap();
+    world.ask("add_method a selector=go source=\"function(self) self.n += 1 post(self, 'go') end\"").unwrap();
+    world.ask("go a").unwrap();
+    close_world(&mut world.app);
+}
+
+#[test]
+fn timers_fire_when_they_are_due_also_after_an_awakening() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NOW: AtomicU64 = AtomicU64::new(1_000);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w");
+    let mut world = Bench::open_at(&path, || NOW.load(Ordering::Relaxed));
+    world.ask("create_thing b seen=[]").unwrap();
+    world.ask(NOTE).unwrap();
+    world
+        .ask(
+            "= (function() after(5, world.b, 'note', 'once') every(2, world.b, 'note', 'again'):rename('clock') end)()",
+        )
+        .unwrap();
+    let seen = |what: &'static str| move |replica: &Replica| Bench::slot(replica, "b", "seen") == what;
+    NOW.store(3_000, Ordering::Relaxed);
+    world.run_until(seen("[\"again\"]"));
+    NOW.store(7_500, Ordering::Relaxed);
+    world.run_until(seen("[\"again\", \"again\", \"once\"]"));
+    assert_eq!(Bench::slot(&world.replica, "clock", "due"), "9000");
+    drop(world);
+    // Times that were missed are passed over.
+    NOW.store(60_000, Ordering::Relaxed);
+    let mut world = Bench::open_at(&path, || NOW.load(Ordering::Relaxed));
+    world.run_until(seen("[\"again\", \"again\", \"once\", \"again\"]"));
+    assert_eq!(Bench::slot(&world.replica, "clock", "due"), "61000");
+    world.ask("delete clock").unwrap();
+    NOW.store(100_000, Ordering::Relaxed);
+    world.ask("= 1").unwrap();
+    assert!(seen("[\"again\", \"again\", \"once\", \"again\"]")(&world.replica));
+    assert!(world.ask("= after(-1, world.b, 'note')").is_err());
+    assert!(world.ask("= every(0, world.b, 'note')").is_err());
 }

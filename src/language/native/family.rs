@@ -5,10 +5,15 @@ use crate::language::crossing::Stale;
 use crate::language::object_file::is_built_in;
 use crate::language::turn::Active;
 use crate::object::{
-    Change, Fault, FaultKind, Name, Object, ObjectId, ObjectRef, Objects, Slot, Value, ancestors, children,
+    Change, Fault, FaultKind, List, Name, Object, ObjectId, ObjectRef, Objects, Post, Slot, Value, ancestors, children,
+    number_text,
 };
 use std::collections::HashSet;
 
+/// Shortest time between two firings of a timer, and longest wait, in seconds: each firing is a message, and a hundred
+/// years are enough.
+const LEAST_PERIOD: f64 = 0.05;
+const LONGEST_WAIT: f64 = 3_155_760_000.0;
 /// Distance between the places of objects that were made without one, in world units.
 const PLACES: (f64, f64) = (208.0, 120.0);
 
@@ -53,6 +58,42 @@ fn make(call: &mut Call<'_, '_>, parents: Vec<ObjectId>, origin: Option<Object>)
     call.active.draft.apply(Change::Create(Box::new(object)));
     call.stale.push((id, Stale::Everything));
     Ok(Value::Object(id))
+}
+
+/// `after(seconds, to, selector, …)` and `every(seconds, …)`: a timer, which is an object.
+pub(in crate::language) fn start_timer(
+    active: &mut Active<'_>,
+    seconds: f64,
+    repeats: bool,
+    post: Post,
+) -> Result<ObjectId, Fault> {
+    let least = if repeats { LEAST_PERIOD } else { 0.0 };
+    if !(least..=LONGEST_WAIT).contains(&seconds) {
+        let message = format!("a timer waits {least} to {LONGEST_WAIT} seconds, and this is {}", number_text(seconds));
+        return Err(Fault::new(FaultKind::BadArgument, message));
+    }
+    let prototype = ObjectId::genesis("timer");
+    if active.draft.object(prototype).is_none() {
+        return Err(crate::language::send::gone("timer"));
+    }
+    let mut timer = Object::new(active.next_id());
+    timer.parents = vec![prototype];
+    let period = repeats.then_some(Value::Number(seconds));
+    let slots = [
+        ("due", Some(Value::Number(active.issued_at as f64 + (seconds * 1000.0).round()))),
+        ("period", period),
+        ("target", Some(Value::Object(post.target))),
+        ("selector", Some(Value::Text(post.selector.to_string()))),
+        ("args", Some(Value::list(post.args)).filter(|args| *args != Value::List(List::default()))),
+    ];
+    for (name, value) in slots {
+        if let Some(value) = value {
+            timer.slots.push(slot_name(name)?, Slot::value(value));
+        }
+    }
+    let id = timer.id;
+    active.draft.apply(Change::Create(Box::new(timer)));
+    Ok(id)
 }
 
 /// A name that an object may have and none has.
@@ -177,7 +218,7 @@ pub(super) fn delete(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
 
 /// What the world itself uses: every path ends at the root, every expression runs on the workspace.
 fn is_needed(id: ObjectId) -> bool {
-    [ObjectId::proto(), ObjectId::genesis("workspace")].contains(&id)
+    ["proto", "timer", "workspace"].map(ObjectId::genesis).contains(&id)
 }
 
 /// `rename to=p3`.

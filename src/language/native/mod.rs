@@ -7,7 +7,7 @@ mod family;
 mod methods;
 mod slots;
 
-pub(super) use family::create;
+pub(super) use family::{create, start_timer};
 
 use super::crossing::Stale;
 use super::turn::Active;

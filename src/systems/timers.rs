@@ -1,0 +1,117 @@
+//! Timers: objects that delegate to `timer` and have a slot `due`. When that time has come, each is sent `fire`.
+//!
+//! A timer is an object like any other: it is as durable, can be opened, and ends when it is deleted. What is kept here
+//! is only the order in which they are due. What `fire` does is said in `assets/genesis/timer.luau`.
+
+use super::alarm::Alarm;
+use super::journal::Journal;
+use super::pipeline::{Clock, Message, Pipeline, TIMER};
+use super::schedule::FrameSystems;
+use super::settle::{Touched, settle_turns};
+use crate::components::{EntityObjects, ObjectData, ObjectIndex};
+use crate::object::{Envelope, Name, ObjectId, Objects, Target, Value, ancestors};
+use bevy::prelude::*;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Timers fired in one frame.
+const A_FRAME: usize = 256;
+
+/// Timers in the order in which they are due.
+#[derive(Resource, Debug, Default)]
+pub(super) struct Timers {
+    due: BTreeSet<(u64, ObjectId)>,
+    of: HashMap<ObjectId, u64>,
+}
+
+impl Timers {
+    /// Every timer of a world, but those that are being fired already.
+    pub(super) fn of(objects: &dyn Objects, pending: &[(u64, Envelope)]) -> Self {
+        let fired = |id: &ObjectId| {
+            pending.iter().any(|(_, envelope)| envelope.sender_id == TIMER && envelope.target == Target::Id(*id))
+        };
+        let mut timers = Self::default();
+        for id in objects.ids().into_iter().filter(|id| !fired(id)) {
+            timers.note(id, due(objects, id));
+        }
+        timers
+    }
+
+    fn note(&mut self, id: ObjectId, due: Option<u64>) {
+        if let Some(old) = self.of.remove(&id) {
+            self.due.remove(&(old, id));
+        }
+        if let Some(due) = due {
+            self.of.insert(id, due);
+            self.due.insert((due, id));
+        }
+    }
+
+    /// Takes out one that is due. It comes back when something changes it.
+    fn take_due(&mut self, now_ms: u64) -> Option<ObjectId> {
+        let (due, id) = *self.due.first()?;
+        if due > now_ms {
+            return None;
+        }
+        self.note(id, None);
+        Some(id)
+    }
+}
+
+/// When an object is due: it delegates to `timer` and has a slot of its own that says so.
+fn due(objects: &dyn Objects, id: ObjectId) -> Option<u64> {
+    let Some(Value::Number(due)) = objects.object(id)?.slots.get("due")?.as_value() else { return None };
+    let is_timer = due.is_finite() && ancestors(objects, id).contains(&ObjectId::genesis("timer"));
+    is_timer.then(|| due.ceil().max(0.0) as u64)
+}
+
+pub(super) fn plugin(app: &mut App, timers: Timers) {
+    app.insert_resource(timers)
+        .add_systems(Update, fire_timers.in_set(FrameSystems::Intake).after(super::intake::take_in_commands))
+        .add_systems(Update, note_timers.in_set(FrameSystems::Settle).after(settle_turns));
+}
+
+fn note_timers(
+    index: Res<ObjectIndex>,
+    objects: Query<ObjectData>,
+    touched: Res<Touched>,
+    clock: Res<Clock>,
+    alarm: Res<Alarm>,
+    mut timers: ResMut<Timers>,
+) {
+    let world = EntityObjects::new(&index, &objects);
+    for id in &touched.0 {
+        timers.note(*id, due(&world, *id));
+    }
+    if let Some((due, _)) = timers.due.first() {
+        alarm.ring_in(Duration::from_millis(due.saturating_sub((clock.unix_ms)())));
+    }
+}
+
+fn fire_timers(clock: Res<Clock>, journal: Res<Journal>, mut timers: ResMut<Timers>, mut pipeline: ResMut<Pipeline>) {
+    let now_ms = (clock.unix_ms)();
+    if journal.read_only().is_some() || pipeline.is_closing() {
+        return;
+    }
+    for _ in 0..A_FRAME {
+        if pipeline.is_full() {
+            return;
+        }
+        let Some(id) = timers.take_due(now_ms) else { return };
+        let Ok(selector) = Name::new("fire") else { return };
+        let sequence = pipeline.next_sequence;
+        let envelope = Envelope {
+            message_id: Envelope::id_of(pipeline.world_id, sequence),
+            correlation_id: None,
+            sender_id: TIMER.to_string(),
+            target: Target::Id(id),
+            selector,
+            args: Vec::new(),
+            issued_at: now_ms,
+            retries: None,
+        };
+        pipeline.next_sequence += 1;
+        pipeline.numbered.push_back(Message { sequence, envelope: Arc::new(envelope) });
+    }
+}
