@@ -12,6 +12,7 @@ use living_workbench::object::{
     Argument, Envelope, Image, MethodVersion, Name, Object, ObjectId, Origin, Outcome, Slot, Target, Value,
 };
 use living_workbench::persistence::{NewWorld, Reply, open};
+use living_workbench::systems::TickReplay;
 use mlua::Lua;
 use std::path::Path;
 use std::sync::Arc;
@@ -156,7 +157,7 @@ fn bare_lmdb(dir: &Path) -> f64 {
 /// One message after the other, each waited for.
 fn journal(dir: &Path) -> f64 {
     let new = NewWorld { world_id: Uuid::from_u128(1), objects: genesis_objects().expect("the first image") };
-    let (awakened, alembic) = open(dir, Some(new), 0, || {}).expect("a world");
+    let (awakened, alembic) = open(dir, Some(new), 0, &mut TickReplay::new(), || {}).expect("a world");
     let mut next = awakened.next_sequence;
     let argument = Argument { name: Some(name("x")), value: Value::Number(5.0).into() };
     let envelope = Arc::new(envelope("set", vec![argument]));

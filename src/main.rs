@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use living_workbench::bridge::{self, Closing, exit};
 use living_workbench::persistence::{Alembic, Awakened, OpenError, open};
+use living_workbench::systems::TickReplay;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -181,7 +182,7 @@ fn wake(world: &std::path::Path, closing: &Closing) -> Result<(Awakened, Alembic
     let new = bridge::new_world().map_err(|error| Stop(exit::NO_WORLD, error.to_string()))?;
     let waker = closing.waker();
     let now_ms = (bridge::wall_clock().unix_ms)();
-    Ok(open(world, Some(new), now_ms, move || waker.wake())?)
+    Ok(open(world, Some(new), now_ms, &mut TickReplay::new(), move || waker.wake())?)
 }
 
 #[cfg(feature = "window")]

@@ -170,7 +170,7 @@ impl Conversation {
                 self.end_durable(|sequence| sequence <= status.durable);
             }
             StateUpdateEvent::Status(status) => self.end_durable(|sequence| sequence <= status.durable),
-            StateUpdateEvent::ProblemSolved { .. } => {}
+            StateUpdateEvent::ProblemSolved { .. } | StateUpdateEvent::Ticked { .. } => {}
         }
     }
 

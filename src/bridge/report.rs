@@ -4,6 +4,7 @@ use super::{exit, json, printable};
 use crate::language::console::{change_lines, result_text};
 use crate::object::{Image, Objects, Outcome, SlotContent, Target, Value, inherited, lookup, nearest};
 use crate::persistence::{Entry, EntryBody, OpenError, Reader};
+use crate::systems::TickReplay;
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
 use std::path::Path;
@@ -39,7 +40,7 @@ impl ReportError {
 
 /// One object: slots, methods, what it inherits. Answers the exit code.
 pub fn show(world: &Path, name: &str, as_json: bool, out: &mut dyn Write) -> Result<u8, ReportError> {
-    let image = Reader::open(world)?.image()?;
+    let image = Reader::open(world)?.image(&mut TickReplay::new())?;
     let id = match image.named(name) {
         Some(id) => Some(id),
         None => {
@@ -90,7 +91,7 @@ pub fn show(world: &Path, name: &str, as_json: bool, out: &mut dyn Write) -> Res
 
 /// Every object with its place.
 pub fn show_all(world: &Path, as_json: bool, out: &mut dyn Write) -> Result<u8, ReportError> {
-    let image = Reader::open(world)?.image()?;
+    let image = Reader::open(world)?.image(&mut TickReplay::new())?;
     if as_json {
         let all: Json = image.iter().map(|object| json::summary(object, &image)).collect();
         writeln!(out, "{all}")?;
@@ -111,7 +112,7 @@ pub fn show_all(world: &Path, as_json: bool, out: &mut dyn Write) -> Result<u8, 
 /// The Heartwood from the message `from` on.
 pub fn log(world: &Path, from: u64, as_json: bool, out: &mut dyn Write) -> Result<u8, ReportError> {
     let reader = Reader::open(world)?;
-    let image = reader.image()?;
+    let image = reader.image(&mut TickReplay::new())?;
     // No message stands before the position that is its number.
     let is_earlier = |entry: &Result<Entry, _>| {
         let entry = entry.as_ref().ok();
@@ -224,7 +225,7 @@ fn log_text(entry: &Entry, image: &Image) -> String {
 
 /// Checks every record; prints counts and the world hash.
 pub fn verify(world: &Path, out: &mut dyn Write) -> Result<u8, ReportError> {
-    let report = Reader::open(world)?.verify()?;
+    let report = Reader::open(world)?.verify(&mut TickReplay::new())?;
     writeln!(out, "records    {}", report.records)?;
     writeln!(out, "envelopes  {}", report.envelopes)?;
     writeln!(out, "outcomes   {}", report.outcomes)?;

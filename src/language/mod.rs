@@ -15,6 +15,7 @@ mod send;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod tick;
 mod turn;
 mod values;
 mod vm;
@@ -22,5 +23,6 @@ mod vm;
 pub use native::{NATIVES, NativeSpec, is_reserved, native_spec, selectors_of};
 pub use object_file::{ObjectFileError, genesis_objects, is_built_in, read_object_file};
 pub use syntax::{GLOBALS, MAX_SOURCE_BYTES, MethodSyntax, SyntaxFault, parse_method};
+pub use tick::{TickEnd, steps};
 pub use turn::{Authored, NoServices, Passed, Services, TurnRequest};
 pub use vm::{Limits, Vm, VmError};

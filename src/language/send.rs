@@ -112,7 +112,8 @@ impl Shared {
         let code = format!("local resend, resend_via, too_many__, each__ = ...; {}", syntax.code);
         let chunk =
             lua.load(code).set_compiler(compiler()).set_name(format!("={title}.{selector}")).set_mode(ChunkMode::Text);
-        let bound: MultiValue = self.fuel.unmetered(|| self.bind.call((id_text(holder), selector)))?;
+        let bound: MultiValue =
+            self.fuel.unmetered(|| self.bind.call((id_text(holder), selector, syntax.params.is_empty())))?;
         let function: Function = self.fuel.unmetered(|| chunk.into_function()?.call(bound))?;
         self.compiled.borrow_mut().insert(key, (source.to_string(), function.clone()));
         Ok(function)

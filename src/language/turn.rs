@@ -120,12 +120,44 @@ pub(super) struct Active<'a> {
     message_id: Uuid,
     made: u32,
     random: u64,
-    posts: Vec<Post>,
+    pub(super) posts: Vec<Post>,
     posted_bytes: usize,
     /// Messages that may still be posted.
     room: usize,
-    logs: Vec<String>,
+    pub(super) logs: Vec<String>,
     logged_bytes: usize,
+}
+
+/// What a turn's clock, random numbers and new ids derive from.
+#[derive(Clone, Copy)]
+pub(super) struct Frame {
+    pub(super) world_id: Uuid,
+    pub(super) message_id: Uuid,
+    pub(super) seed: u64,
+    pub(super) issued_at: u64,
+}
+
+impl<'a> Active<'a> {
+    pub(super) fn new(draft: Draft<'a>, services: &'a mut dyn Services, frame: Frame, room: usize) -> Self {
+        Self {
+            draft,
+            services,
+            sequence: 0,
+            issued_at: frame.issued_at,
+            doomed: None,
+            scanned: false,
+            unanswered: Vec::new(),
+            world_id: frame.world_id,
+            message_id: frame.message_id,
+            made: 0,
+            random: frame.seed,
+            posts: Vec::new(),
+            posted_bytes: 0,
+            room,
+            logs: Vec::new(),
+            logged_bytes: 0,
+        }
+    }
 }
 
 impl Active<'_> {
@@ -245,27 +277,35 @@ impl Vm {
         services: &mut dyn Services,
         room: usize,
     ) -> (Outcome, Vec<Post>) {
-        let active = RefCell::new(Active {
-            draft: Draft::on(base),
-            services,
-            sequence: request.sequence,
-            issued_at: request.envelope.issued_at,
-            doomed: None,
-            scanned: false,
-            unanswered: Vec::new(),
-            world_id: request.world_id,
-            message_id: request.envelope.message_id,
-            made: 0,
-            random: request.sequence,
-            posts: Vec::new(),
-            posted_bytes: 0,
-            room,
-            logs: Vec::new(),
-            logged_bytes: 0,
-        });
-        let result = self.refuel().and_then(|()| {
+        let TurnRequest { world_id, sequence, envelope } = *request;
+        let frame = Frame { world_id, message_id: envelope.message_id, seed: sequence, issued_at: envelope.issued_at };
+        let mut active = Active::new(Draft::on(base), services, frame, room);
+        active.sequence = sequence;
+        match self.run(active, None, |vm, active| vm.deliver(active, envelope)) {
+            Ok((result, Active { draft, logs, posts, .. })) => {
+                (Outcome::Completed { result, changes: draft.into_changes(), logs }, posts)
+            }
+            Err(mut fault) => {
+                if fault.kind == FaultKind::Bound {
+                    fault.message.push_str("; nothing was changed");
+                }
+                (Outcome::Failed(fault), Vec::new())
+            }
+        }
+    }
+
+    /// Runs code in a draft: all of it counts, or nothing. `fuel` is the usual one unless given; then there is no deadline
+    /// either.
+    pub(super) fn run<'a, R>(
+        &mut self,
+        active: Active<'a>,
+        fuel: Option<i64>,
+        code: impl FnOnce(&Self, &RefCell<Active<'a>>) -> mlua::Result<R>,
+    ) -> Result<(R, Active<'a>), Fault> {
+        let active = RefCell::new(active);
+        let result = self.refuel(fuel).and_then(|()| {
             self.shared.stage.play(&active, || {
-                let value = self.deliver(&active, request.envelope)?;
+                let value = code(self, &active)?;
                 self.shared.flush()?;
                 Ok(value)
             })
@@ -278,10 +318,7 @@ impl Vm {
                     self.shared.fuel.unmetered(|| self.shared.settle()).map_err(broken)
                 });
                 match settled {
-                    Ok(()) => {
-                        let Active { draft, logs, posts, .. } = active;
-                        return (Outcome::Completed { result: value, changes: draft.into_changes(), logs }, posts);
-                    }
+                    Ok(()) => return Ok((value, active)),
                     Err(fault) => fault,
                 }
             }
@@ -296,11 +333,8 @@ impl Vm {
             Some(doom) => doom,
             None => bounded(fault, spent),
         };
-        if fault.kind == FaultKind::Bound {
-            fault.message.push_str("; nothing was changed");
-        }
         clip(&mut fault.message);
-        (Outcome::Failed(fault), Vec::new())
+        Err(fault)
     }
 
     fn deliver(&self, active: &RefCell<Active<'_>>, envelope: &Envelope) -> mlua::Result<Value> {

@@ -148,11 +148,12 @@ impl Vm {
     }
 
     /// Fills the tank and the allowance for one turn.
-    pub(super) fn refuel(&self) -> mlua::Result<()> {
+    pub(super) fn refuel(&self, fuel: Option<i64>) -> mlua::Result<()> {
         self.lua.set_memory_limit(self.lua.used_memory() + self.limits.memory_bytes)?;
         self.held.set(self.lua.used_memory());
-        let deadline = self.limits.clock.map(|clock| (clock, clock() + self.limits.patience));
-        self.shared.fuel.start(self.limits.fuel, self.held.get(), deadline);
+        let deadline =
+            self.limits.clock.filter(|_| fuel.is_none()).map(|clock| (clock, clock() + self.limits.patience));
+        self.shared.fuel.start(fuel.unwrap_or(self.limits.fuel), self.held.get(), deadline);
         self.shared.begin();
         Ok(())
     }
@@ -171,6 +172,14 @@ impl Vm {
         // A whole collection takes long in a large world: only where the turn left much.
         if self.lua.used_memory() > self.held.get() + MUCH_GARBAGE {
             let _ = self.lua.gc_collect();
+        }
+    }
+
+    /// Forgets one object: for what changed otherwise than by a turn of this VM.
+    pub fn forget_object(&mut self, id: ObjectId) {
+        self.shared.fuel.end();
+        if self.shared.forget(id, &Stale::Everything).is_err() {
+            self.forget_all();
         }
     }
 

@@ -144,7 +144,7 @@ impl Mirror {
                 }
             }
             StateUpdateEvent::Status(Status { read_only: Some(_), .. }) => self.transcript.give_up(),
-            StateUpdateEvent::ProblemSolved { .. } | StateUpdateEvent::Status(_) => {}
+            StateUpdateEvent::ProblemSolved { .. } | StateUpdateEvent::Status(_) | StateUpdateEvent::Ticked { .. } => {}
         }
     }
 
@@ -161,6 +161,7 @@ impl Mirror {
                     ids.extend(changes.iter().map(Change::id));
                 }
             }
+            StateUpdateEvent::Ticked { changes } => ids.extend(changes.iter().map(Change::id)),
             _ => {}
         }
         ids.into_iter().map(|id| (id, self.parents(id))).collect()

@@ -1,6 +1,6 @@
 //! What comes out of the world: numbered events that panels, consoles and programs subscribe to.
 
-use super::{Envelope, Fault, Object, Outcome};
+use super::{Change, Envelope, Fault, Object, Outcome};
 use std::sync::Arc;
 
 /// One event. Numbers are gapless for each subscriber: one that finds a gap asks for the full state.
@@ -41,6 +41,11 @@ pub enum StateUpdateEvent {
         envelope: Arc<Envelope>,
         /// What came of it.
         outcome: Arc<Outcome>,
+    },
+    /// Objects moved by themselves. No outcome tells of it.
+    Ticked {
+        /// In the order in which they were made.
+        changes: Arc<Vec<Change>>,
     },
     /// The outcomes of these messages are on disk.
     TurnsDurable {

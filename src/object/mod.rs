@@ -19,6 +19,7 @@ mod outcome;
 mod replica;
 mod size;
 mod slot;
+mod tick;
 mod value;
 
 pub use change::{Change, ObjectMut};
@@ -36,6 +37,7 @@ pub use nearest::nearest;
 pub use outcome::{Fault, FaultKind, Outcome};
 pub use replica::Replica;
 pub use slot::{Slot, SlotContent, Slots};
+pub use tick::{TICKS_A_SECOND, Tick};
 pub use value::{MAX_DEPTH, MapKey, Value, number_text, quoted, shortened};
 
 use std::collections::BTreeMap;

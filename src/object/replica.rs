@@ -30,6 +30,7 @@ impl Replica {
                     self.problems.push(Problem { sequence: *sequence, envelope, fault });
                 }
             },
+            StateUpdateEvent::Ticked { changes } => changes.iter().for_each(|change| self.image.apply(change)),
             StateUpdateEvent::ProblemSolved { sequence } => {
                 self.problems.retain(|problem| problem.sequence != *sequence);
             }

@@ -7,13 +7,14 @@
 use super::folder::WorldLock;
 use super::ledger::{Batch, Ledger};
 use super::store::Shelf;
-use crate::object::{Envelope, Object, ObjectId, Outcome};
-use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
+use crate::object::{Envelope, Object, ObjectId, Outcome, TICKS_A_SECOND, Tick};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, unbounded};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use thiserror::Error;
 
 /// Envelopes that may wait for the disk.
@@ -22,6 +23,8 @@ const WAITING_ENVELOPES: usize = 8_192;
 const BATCH_RECORDS: usize = 4_096;
 /// Bytes in one transaction, after which no more is added.
 const BATCH_BYTES: usize = 1 << 20;
+/// How long ticks wait for something else that is written.
+const TICKS_WAIT: Duration = Duration::from_secs(1);
 /// Bytes of snapshots in one transaction, after which no more is added.
 const SNAPSHOT_BYTES: usize = 256 << 10;
 
@@ -50,6 +53,7 @@ enum Request {
     Envelope(u64, Arc<Envelope>),
     Outcome(u64, Arc<Outcome>, Vec<u64>, Vec<(u64, Arc<Envelope>)>),
     Snapshot(Vec<(ObjectId, Option<Object>)>),
+    Tick(Tick, Vec<(u64, Arc<Envelope>)>),
     Redeliver,
 }
 
@@ -95,6 +99,13 @@ impl Alembic {
     ) {
         self.admission.waiting.fetch_add(posted.len(), Ordering::Relaxed);
         self.request(Request::Outcome(sequence, outcome.into(), resolves, posted));
+    }
+
+    /// Hands over a tick, and the messages that objects posted in it. It comes to disk before every outcome that is handed
+    /// over later, and about a second later when there is none. Never blocks.
+    pub fn append_tick(&self, tick: Tick, posted: Vec<(u64, Arc<Envelope>)>) {
+        self.admission.waiting.fetch_add(posted.len(), Ordering::Relaxed);
+        self.request(Request::Tick(tick, posted));
     }
 
     /// Hands over objects as they stand after every outcome handed over so far; `None` for one that is deleted.
@@ -158,7 +169,8 @@ pub(super) fn start(beginning: Beginning, wake: Box<dyn Fn() + Send + Sync>) -> 
     let position = ledger.last;
     let mut worker = Worker {
         shelf,
-        snapshots: snapshots.into_iter().map(|(id, object)| (id, object, position)).collect(),
+        snapshots: VecDeque::from([(snapshots.into(), position)]),
+        ticks: None,
         ledger,
         redelivery: Redelivery { queue: redeliver, ..Redelivery::default() },
         incoming,
@@ -181,8 +193,10 @@ struct Worker {
     shelf: Box<dyn Shelf>,
     ledger: Ledger,
     redelivery: Redelivery,
-    /// Objects that wait for their snapshot, each with the position it stands at.
-    snapshots: VecDeque<(ObjectId, Option<Object>, u64)>,
+    /// Sets of objects that wait for their snapshot, each with the position it stands at.
+    snapshots: VecDeque<(VecDeque<(ObjectId, Option<Object>)>, u64)>,
+    /// Ticks that are in no record yet: the first, and how many.
+    ticks: Option<(Tick, u64)>,
     incoming: Receiver<Request>,
     outgoing: Sender<Reply>,
     wake: Box<dyn Fn() + Send + Sync>,
@@ -202,7 +216,7 @@ impl Worker {
     /// Works until the world is closed (`None`), or until nothing can be written any more.
     fn run(&mut self) -> Option<String> {
         let mut open = true;
-        while open || !self.snapshots.is_empty() {
+        while open || !self.snapshots.is_empty() || self.ticks.is_some() {
             if let Err(reason) = self.write_one_batch(&mut open) {
                 return Some(reason);
             }
@@ -220,13 +234,23 @@ impl Worker {
             news.again.push(sequence);
         }
         let mut next = if batch.is_empty() && self.snapshots.is_empty() {
-            self.incoming.recv().map_err(|_| TryRecvError::Disconnected)
+            match self.ticks {
+                None => self.incoming.recv().map_err(|_| TryRecvError::Disconnected),
+                Some(_) => self.incoming.recv_timeout(TICKS_WAIT).map_err(|error| match error {
+                    RecvTimeoutError::Timeout => TryRecvError::Empty,
+                    RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
+                }),
+            }
         } else {
             self.incoming.try_recv()
         };
+        let mut took = false;
         loop {
             match next {
-                Ok(request) => self.take(request, &mut batch, &mut news)?,
+                Ok(request) => {
+                    self.take(request, &mut batch, &mut news)?;
+                    took = true;
+                }
                 Err(ended) => {
                     *open &= ended != TryRecvError::Disconnected;
                     break;
@@ -237,11 +261,23 @@ impl Worker {
             }
             next = self.incoming.try_recv();
         }
+        // Ticks wait for company, but not longer than it takes for a second of them to gather.
+        if !took || !*open || self.ticks.is_some_and(|(_, ticks)| ticks >= u64::from(TICKS_A_SECOND)) {
+            self.write_ticks(&mut batch)?;
+        }
         let enough = batch.bytes + SNAPSHOT_BYTES;
-        while batch.bytes < enough
-            && let Some((id, object, position)) = self.snapshots.pop_front()
-        {
-            self.ledger.snapshot(id, object.as_ref(), position, &mut batch)?;
+        while let Some((set, position)) = self.snapshots.front_mut() {
+            let position = *position;
+            while (batch.bytes < enough || self.ledger.is_ticked_before(position))
+                && let Some((id, object)) = set.pop_front()
+            {
+                self.ledger.snapshot(id, object.as_ref(), position, &mut batch)?;
+            }
+            if !set.is_empty() {
+                break;
+            }
+            self.ledger.note_snapshot_set(position);
+            self.snapshots.pop_front();
         }
         if batch.is_empty() {
             return Ok(());
@@ -258,7 +294,25 @@ impl Worker {
                 news.envelopes.push(sequence);
                 self.ledger.envelope(sequence, &envelope, batch)
             }
+            Request::Tick(tick, posted) => {
+                match &mut self.ticks {
+                    Some((first, ticks)) if first.later(*ticks) == tick => *ticks += 1,
+                    _ => {
+                        self.write_ticks(batch)?;
+                        self.ticks = Some((tick, 1));
+                    }
+                }
+                if !posted.is_empty() {
+                    self.write_ticks(batch)?;
+                }
+                for (sequence, envelope) in posted {
+                    news.envelopes.push(sequence);
+                    self.ledger.envelope(sequence, &envelope, batch)?;
+                }
+                Ok(())
+            }
             Request::Outcome(sequence, outcome, resolves, posted) => {
+                self.write_ticks(batch)?;
                 news.outcomes.push(sequence);
                 self.ledger.outcome(sequence, &outcome, &resolves, batch)?;
                 for (sequence, envelope) in posted {
@@ -268,8 +322,8 @@ impl Worker {
                 Ok(())
             }
             Request::Snapshot(objects) => {
-                let position = self.ledger.last;
-                self.snapshots.extend(objects.into_iter().map(|(id, object)| (id, object, position)));
+                self.write_ticks(batch)?;
+                self.snapshots.push_back((objects.into(), self.ledger.last));
                 Ok(())
             }
             Request::Redeliver => {
@@ -277,6 +331,10 @@ impl Worker {
                 Ok(())
             }
         }
+    }
+
+    fn write_ticks(&mut self, batch: &mut Batch) -> Result<(), String> {
+        self.ticks.take().map_or(Ok(()), |(first, ticks)| self.ledger.step(first, ticks, batch))
     }
 
     fn tell(&mut self, news: News) {

@@ -5,7 +5,7 @@ use super::folder::{self, BuildingSite, Ground, WorldLock, unusable};
 use super::ledger::{Batch, Ledger, Suspension};
 use super::replay::{self, ReadError, Replay};
 use super::store::{self, Shelf, Store, StoreError};
-use super::{Awakened, AwakeningReport, DamagedPart, NewWorld, OpenError};
+use super::{Awakened, AwakeningReport, DamagedPart, NewWorld, OpenError, Ticker};
 use crate::object::{Change, Envelope, Fault, FaultKind, Name, Object, ObjectId, ObjectRef, Objects, Outcome};
 use crate::object::{Target, Value};
 use heed::{MdbError, RoTxn};
@@ -19,7 +19,7 @@ const TRIES: u32 = 2;
 
 /// Wakes the world in a folder, or makes `new` there if the folder is absent or empty.
 ///
-/// `now_ms` is the time in milliseconds since 1970 (UTC). `wake` is called on the journal thread whenever
+/// `now_ms` is the time in milliseconds since 1970 (UTC). `ticker` runs ticks again. `wake` is called on the journal thread whenever
 /// [`Alembic::replies`] has something new. The world is locked until the Alembic is closed.
 ///
 /// # Errors
@@ -28,15 +28,17 @@ pub fn open(
     dir: &Path,
     new: Option<NewWorld>,
     now_ms: u64,
+    ticker: &mut dyn Ticker,
     wake: impl Fn() + Send + Sync + 'static,
 ) -> Result<(Awakened, Alembic), OpenError> {
-    open_with(dir, new, now_ms, Box::new(wake), store::MAP_BYTES)
+    open_with(dir, new, now_ms, ticker, Box::new(wake), store::MAP_BYTES)
 }
 
 pub(super) fn open_with(
     dir: &Path,
     new: Option<NewWorld>,
     now_ms: u64,
+    ticker: &mut dyn Ticker,
     wake: Box<dyn Fn() + Send + Sync>,
     map_bytes: usize,
 ) -> Result<(Awakened, Alembic), OpenError> {
@@ -54,7 +56,7 @@ pub(super) fn open_with(
     }
     let lock = WorldLock::take(dir, now_ms)?;
     let mut store = Store::open(dir, map_bytes).map_err(|error| store_error(dir, error))?;
-    match wake_up(&store, now_ms, created) {
+    match wake_up(&store, now_ms, created, ticker) {
         Ok(Waking { awakened, ledger, batch, meta, redeliver, snapshots }) => {
             if let Err(reason) = store.write(&batch, &meta) {
                 Store::close(store);
@@ -82,10 +84,10 @@ struct Waking {
     snapshots: Vec<(ObjectId, Option<Object>)>,
 }
 
-fn wake_up(store: &Store, now_ms: u64, created: bool) -> Result<Waking, ReadError> {
+fn wake_up(store: &Store, now_ms: u64, created: bool, ticker: &mut dyn Ticker) -> Result<Waking, ReadError> {
     let txn = store.read()?;
     let meta = replay::read_meta(&txn, &store.dbs)?;
-    let mut replay = Replay::awakening(&txn, &store.dbs, &meta)?;
+    let mut replay = Replay::awakening(&txn, &store.dbs, &meta, ticker)?;
     let mut batch = Batch::default();
     let damaged = ReadError::Damaged;
     replay.ledger.epoch(now_ms, meta.wire.clean, &mut batch).map_err(damaged)?;
@@ -137,6 +139,7 @@ fn wake_up(store: &Store, now_ms: u64, created: bool) -> Result<Waking, ReadErro
         pending: replay.pending.into_iter().collect(),
         next_sequence: ledger.next_sequence,
         durable: ledger.settled_through(),
+        ticks: ledger.ticks,
         report,
     };
     let meta = ledger.meta(false).map_err(damaged)?;

@@ -3,9 +3,9 @@
 //! The same figures come about in two ways, by writing and by reading the log again; both pass through here.
 
 use super::record::{self, Kind};
-use super::wire_message::{WireAttempt, WireEnvelope, WireEpoch, WireMeta, WireOutcome, WireQuarantined};
+use super::wire_message::{WireAttempt, WireEnvelope, WireEpoch, WireMeta, WireOutcome, WireQuarantined, WireStep};
 use super::wire_object::{WireObject, to_bytes};
-use crate::object::{Envelope, Object, ObjectId, Outcome};
+use crate::object::{Envelope, Object, ObjectId, Outcome, Tick};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
@@ -106,6 +106,10 @@ pub(super) struct Ledger {
     pub(super) set_hash: u64,
     dirt: BTreeMap<ObjectId, Dirt>,
     firsts: BTreeSet<(u64, ObjectId)>,
+    /// Ticks that the world has had.
+    pub(super) ticks: u64,
+    /// Positions of ticks that are in no whole set of snapshots: what they changed nobody lists.
+    unkept_ticks: BTreeSet<u64>,
 }
 
 impl Ledger {
@@ -176,7 +180,25 @@ impl Ledger {
 
     /// The snapshots hold every change up to this position.
     pub(super) fn snapshots_through(&self) -> u64 {
-        self.firsts.first().map_or(self.last, |(first, _)| first - 1)
+        let first = self.firsts.first().map(|(first, _)| *first).into_iter().chain(self.unkept_ticks.first().copied());
+        first.min().map_or(self.last, |first| first - 1)
+    }
+
+    /// Notes that ticks stand at a position.
+    pub(super) fn note_ticks(&mut self, position: u64, last: u64) {
+        self.unkept_ticks.insert(position);
+        self.ticks = self.ticks.max(last);
+    }
+
+    /// Whether the snapshots that stand at a position must come to the Sapwood all at once: ticks run again only on a
+    /// world as it was at one position.
+    pub(super) fn is_ticked_before(&self, position: u64) -> bool {
+        self.unkept_ticks.first().is_some_and(|first| *first <= position)
+    }
+
+    /// Notes that the Sapwood holds every object that was not as its snapshot, as it stands at a position.
+    pub(super) fn note_snapshot_set(&mut self, position: u64) {
+        self.unkept_ticks = self.unkept_ticks.split_off(&(position + 1));
     }
 
     /// Every message up to this number has its outcome in the log.
@@ -223,6 +245,15 @@ impl Ledger {
                 self.note_change(change.id(), position);
             }
         }
+        Ok(())
+    }
+
+    /// Appends ticks: the first, and how many.
+    pub(super) fn step(&mut self, first: Tick, ticks: u64, batch: &mut Batch) -> Result<(), String> {
+        let Tick { number: from, started_at, index } = first;
+        let body = to_bytes(&WireStep { from, ticks, started_at, index })?;
+        let position = self.append(Kind::Step, 0, &body, batch);
+        self.note_ticks(position, (from + ticks).saturating_sub(1));
         Ok(())
     }
 
@@ -290,6 +321,7 @@ impl Ledger {
             next_sequence: self.next_sequence,
             horizon_position: 0,
             horizon_chain: 0,
+            ticks: self.ticks,
         })?;
         Ok(record::encode(Kind::Meta, self.last, 0, &body, |_| self.chain).0)
     }

@@ -25,9 +25,21 @@ pub use error::{Damage, DamagedPart, OpenError};
 pub use reader::{Entry, EntryBody, Reader, VerifyReport};
 pub use world_hash::world_hash;
 
-use crate::object::{Envelope, Image, Object, Problem};
+use crate::object::{Change, Envelope, Image, Object, ObjectId, Problem, Tick};
 use std::fmt;
 use uuid::Uuid;
+
+/// Runs ticks again while a world is read: of them the log keeps only how many there were.
+pub trait Ticker {
+    /// A world is read from here on, in the order of its log.
+    fn begin(&mut self, world_id: Uuid);
+
+    /// An object is not what it was, by something else than a tick.
+    fn touched(&mut self, id: ObjectId);
+
+    /// What a tick changes.
+    fn tick(&mut self, image: &Image, tick: Tick) -> Vec<Change>;
+}
 
 /// What a world begins with, for [`open`] to make one where none is.
 #[derive(Clone, Debug)]
@@ -54,6 +66,8 @@ pub struct Awakened {
     pub next_sequence: u64,
     /// Every message up to this number has its outcome on disk.
     pub durable: u64,
+    /// Ticks that the world has had.
+    pub ticks: u64,
     /// How it went.
     pub report: AwakeningReport,
 }

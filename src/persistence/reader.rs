@@ -10,7 +10,7 @@ use super::replay::{self, Counts, ReadError, Replay};
 use super::store::{Store, StoreError};
 use super::wire_message::{WireAttempt, WireEnvelope, WireOutcome};
 use super::wire_object::from_bytes;
-use super::{Damage, DamagedPart, OpenError, world_hash};
+use super::{Damage, DamagedPart, OpenError, Ticker, world_hash};
 use crate::object::{Envelope, Image, Object, ObjectId, Objects, Outcome, Problem};
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Bound;
@@ -98,11 +98,11 @@ impl Reader {
     ///
     /// # Errors
     /// The world is damaged, of a newer program, or can't be read.
-    pub fn image(&self) -> Result<Image, OpenError> {
+    pub fn image(&self, ticker: &mut dyn Ticker) -> Result<Image, OpenError> {
         self.ask(|store| {
             let txn = store.read()?;
             let meta = replay::read_meta(&txn, &store.dbs)?;
-            Ok(Replay::awakening(&txn, &store.dbs, &meta)?.image)
+            Ok(Replay::awakening(&txn, &store.dbs, &meta, ticker)?.image)
         })
     }
 
@@ -110,11 +110,11 @@ impl Reader {
     ///
     /// # Errors
     /// As for [`image`](Self::image).
-    pub fn problems(&self) -> Result<Vec<Problem>, OpenError> {
+    pub fn problems(&self, ticker: &mut dyn Ticker) -> Result<Vec<Problem>, OpenError> {
         self.ask(|store| {
             let txn = store.read()?;
             let meta = replay::read_meta(&txn, &store.dbs)?;
-            Replay::awakening(&txn, &store.dbs, &meta)?.problems(&txn, &store.dbs, &Batch::default())
+            Replay::awakening(&txn, &store.dbs, &meta, ticker)?.problems(&txn, &store.dbs, &Batch::default())
         })
     }
 
@@ -145,8 +145,8 @@ impl Reader {
     ///
     /// # Errors
     /// As for [`image`](Self::image): what is damaged beyond reading on is an error, all else is in the report.
-    pub fn verify(&self) -> Result<VerifyReport, OpenError> {
-        self.ask(verify)
+    pub fn verify(&self, ticker: &mut dyn Ticker) -> Result<VerifyReport, OpenError> {
+        self.ask(|store| verify(store, ticker))
     }
 
     fn ask<T>(&self, question: impl FnOnce(&Store) -> Result<T, ReadError>) -> Result<T, OpenError> {
@@ -204,11 +204,11 @@ fn entry_of(position: u64, bytes: &[u8]) -> Entry {
     Entry { position, sequence: record.sequence, kind: record.kind.word(), body }
 }
 
-fn verify(store: &Store) -> Result<VerifyReport, ReadError> {
+fn verify(store: &Store, ticker: &mut dyn Ticker) -> Result<VerifyReport, ReadError> {
     let txn = store.read()?;
     let meta = replay::read_meta(&txn, &store.dbs)?;
-    let mut awake = Replay::awakening(&txn, &store.dbs, &meta)?;
-    let mut whole = Replay::whole_log(&txn, &store.dbs, &meta)?;
+    let mut awake = Replay::awakening(&txn, &store.dbs, &meta, ticker)?;
+    let mut whole = Replay::whole_log(&txn, &store.dbs, &meta, ticker)?;
     let mut damages: Vec<Damage> = Vec::new();
     awake.problems(&txn, &store.dbs, &Batch::default())?;
     for wound in whole.wounds.drain(..).chain(awake.wounds.drain(..)) {

@@ -23,7 +23,7 @@ pub(super) enum Kind {
     Envelope,
     /// How a turn ended.
     Outcome,
-    /// A tick of the world. Not written or understood by this version.
+    /// Ticks of the world, one after the other.
     Step,
     /// A message without outcome is about to be delivered again.
     Attempt,

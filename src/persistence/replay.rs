@@ -6,10 +6,10 @@
 use super::ledger::{Batch, Ledger, Mark, Suspension, WORLD_FORMAT};
 use super::record::{self, Kind, RecordError};
 use super::store::{Databases, META_KEY, StoreError};
-use super::wire_message::{WireAttempt, WireEnvelope, WireMeta, WireOutcome};
+use super::wire_message::{WireAttempt, WireEnvelope, WireMeta, WireOutcome, WireStep};
 use super::wire_object::{WireObject, from_bytes};
-use super::{Damage, DamagedPart};
-use crate::object::{Envelope, Image, Object, ObjectId, Outcome, Problem};
+use super::{Damage, DamagedPart, Ticker};
+use crate::object::{Envelope, Image, Object, ObjectId, Outcome, Problem, Tick};
 use heed::RoTxn;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -108,7 +108,13 @@ pub(super) fn read_meta(txn: &RoTxn, dbs: &Databases) -> Result<Meta, ReadError>
 
 impl Replay {
     /// The world as it wakes: from snapshots and the log above them. One wrong snapshot, and the whole log is read.
-    pub(super) fn awakening(txn: &RoTxn, dbs: &Databases, meta: &Meta) -> Result<Self, ReadError> {
+    pub(super) fn awakening(
+        txn: &RoTxn,
+        dbs: &Databases,
+        meta: &Meta,
+        ticker: &mut dyn Ticker,
+    ) -> Result<Self, ReadError> {
+        ticker.begin(meta.wire.world_id);
         let mut replay = Self::beginning(meta.wire.world_id);
         replay.load_snapshots(txn, dbs, meta)?;
         replay.load_suspended(txn, dbs)?;
@@ -126,16 +132,22 @@ impl Replay {
             replay.counts_suspended = true;
         }
         replay.ledger.next_sequence = meta.wire.next_sequence;
-        replay.read_log(txn, dbs, meta)?;
+        replay.read_log(txn, dbs, meta, ticker)?;
         replay.finish(meta)
     }
 
     /// The world as the log alone tells it.
-    pub(super) fn whole_log(txn: &RoTxn, dbs: &Databases, meta: &Meta) -> Result<Self, ReadError> {
+    pub(super) fn whole_log(
+        txn: &RoTxn,
+        dbs: &Databases,
+        meta: &Meta,
+        ticker: &mut dyn Ticker,
+    ) -> Result<Self, ReadError> {
+        ticker.begin(meta.wire.world_id);
         let mut replay = Self::beginning(meta.wire.world_id);
         replay.counts_suspended = true;
         replay.from_log_alone = true;
-        replay.read_log(txn, dbs, meta)?;
+        replay.read_log(txn, dbs, meta, ticker)?;
         replay.finish(meta)
     }
 
@@ -198,7 +210,14 @@ impl Replay {
         Ok(())
     }
 
-    fn read_log(&mut self, txn: &RoTxn, dbs: &Databases, meta: &Meta) -> Result<(), ReadError> {
+    fn read_log(
+        &mut self,
+        txn: &RoTxn,
+        dbs: &Databases,
+        meta: &Meta,
+        ticker: &mut dyn Ticker,
+    ) -> Result<(), ReadError> {
+        self.ledger.ticks = if self.from_log_alone { 0 } else { meta.wire.ticks };
         let from = (self.ledger.last + 1).to_be_bytes();
         let range = (Bound::Included(&from[..]), Bound::Unbounded);
         let mut entries = dbs.heartwood.range(txn, &range)?;
@@ -214,16 +233,22 @@ impl Replay {
                     .is_ok_and(|record| record.chain == record::chain(chain, position + 1, record.crc)),
                 None => chain == meta.chain,
             };
-            self.feed(position, bytes, follows)?;
+            self.feed(position, bytes, follows, ticker)?;
         }
         self.find_envelopes_of_lost(txn, dbs)
     }
 
     /// Takes in the next record. `follows` tells whether what comes after it follows a chain value.
-    fn feed(&mut self, position: u64, bytes: &[u8], follows: impl Fn(u64) -> bool) -> Result<(), ReadError> {
+    fn feed(
+        &mut self,
+        position: u64,
+        bytes: &[u8],
+        follows: impl Fn(u64) -> bool,
+        ticker: &mut dyn Ticker,
+    ) -> Result<(), ReadError> {
         self.counts.records += 1;
         self.ledger.last = position;
-        match self.try_feed(position, bytes, follows) {
+        match self.try_feed(position, bytes, follows, ticker) {
             Ok(chain) => {
                 self.ledger.chain = chain;
                 self.previous = Some(chain);
@@ -245,7 +270,13 @@ impl Replay {
     }
 
     /// Answers the chain value of the record.
-    fn try_feed(&mut self, position: u64, bytes: &[u8], follows: impl Fn(u64) -> bool) -> Result<u64, RecordError> {
+    fn try_feed(
+        &mut self,
+        position: u64,
+        bytes: &[u8],
+        follows: impl Fn(u64) -> bool,
+        ticker: &mut dyn Ticker,
+    ) -> Result<u64, RecordError> {
         let record = record::decode(bytes, Some(position))?;
         let chain = self.previous.map_or(record.chain, |previous| record::chain(previous, position, record.crc));
         if record.chain != chain {
@@ -267,7 +298,7 @@ impl Replay {
             Kind::Outcome => {
                 let wire: WireOutcome = from_bytes(record.body).map_err(RecordError::Body)?;
                 let (outcome, resolves) = wire.into_parts().map_err(RecordError::Body)?;
-                self.settle(record.sequence, position, &outcome, &resolves);
+                self.settle(record.sequence, position, &outcome, &resolves, ticker);
                 self.counts.outcomes += 1;
             }
             Kind::Attempt => {
@@ -276,12 +307,32 @@ impl Replay {
                 attempts.all += 1;
                 attempts.alone += u32::from(wire.alone);
             }
+            Kind::Step => {
+                let wire: WireStep = from_bytes(record.body).map_err(RecordError::Body)?;
+                self.tick(position, &wire, ticker);
+            }
             Kind::Epoch | Kind::Optional(_) => {}
-            Kind::Step | Kind::Horizon | Kind::Snapshot | Kind::Meta => {
+            Kind::Horizon | Kind::Snapshot | Kind::Meta => {
                 return Err(RecordError::UnknownKind(record.kind.byte()));
             }
         }
         Ok(chain)
+    }
+
+    /// Ticks above the snapshots are run again.
+    fn tick(&mut self, position: u64, step: &WireStep, ticker: &mut dyn Ticker) {
+        let first = Tick { number: step.from, started_at: step.started_at, index: step.index };
+        self.ledger.ticks = self.ledger.ticks.max(first.later(step.ticks).number.saturating_sub(1));
+        if position <= self.through {
+            return;
+        }
+        self.ledger.note_ticks(position, self.ledger.ticks);
+        for by in 0..step.ticks {
+            for change in ticker.tick(&self.image, first.later(by)) {
+                self.ledger.note_change(change.id(), position);
+                self.image.apply(&change);
+            }
+        }
     }
 
     /// A message whose outcome is damaged is open again. Its envelope may stand before the part that was read.
@@ -306,7 +357,7 @@ impl Replay {
         Ok(())
     }
 
-    fn settle(&mut self, sequence: u64, position: u64, outcome: &Outcome, resolves: &[u64]) {
+    fn settle(&mut self, sequence: u64, position: u64, outcome: &Outcome, resolves: &[u64], ticker: &mut dyn Ticker) {
         let envelope = self.ledger.note_outcome(sequence).unwrap_or_default();
         self.pending.remove(&sequence);
         self.attempts.remove(&sequence);
@@ -320,6 +371,7 @@ impl Replay {
             let id = change.id();
             let floor = self.stands.get(&id).map_or(self.through, |stands| self.through.max(*stands));
             if position > floor {
+                ticker.touched(id);
                 self.image.apply(change);
                 self.ledger.note_change(id, position);
             }

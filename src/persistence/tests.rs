@@ -17,6 +17,17 @@ use std::process::Command;
 const WORLD: Uuid = Uuid::from_u128(7);
 const SMALL_MAP: usize = 1 << 20;
 
+/// For worlds in which nothing steps.
+struct Still;
+
+impl Ticker for Still {
+    fn begin(&mut self, _: Uuid) {}
+    fn touched(&mut self, _: ObjectId) {}
+    fn tick(&mut self, _: &Image, _: Tick) -> Vec<Change> {
+        Vec::new()
+    }
+}
+
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
@@ -55,7 +66,7 @@ fn failed() -> Outcome {
 
 fn wake(dir: &Path) -> (Awakened, Alembic) {
     let new = NewWorld { world_id: WORLD, objects: vec![proto()] };
-    open_with(dir, Some(new), 42, Box::new(|| {}), SMALL_MAP).unwrap()
+    open_with(dir, Some(new), 42, &mut Still, Box::new(|| {}), SMALL_MAP).unwrap()
 }
 
 /// Messages that may be delivered and outcomes that are durable, in the order of the answers, up to `last`.
@@ -108,9 +119,9 @@ fn what_was_acknowledged_comes_back() {
     assert!(again.report.clean_exit && !again.report.created && again.report.damages.is_empty());
     alembic.close();
     let reader = Reader::open(&dir).unwrap();
-    assert_eq!(reader.image().unwrap(), again.image);
-    assert_eq!(reader.problems().unwrap(), again.problems);
-    let report = reader.verify().unwrap();
+    assert_eq!(reader.image(&mut Still).unwrap(), again.image);
+    assert_eq!(reader.problems(&mut Still).unwrap(), again.problems);
+    let report = reader.verify(&mut Still).unwrap();
     assert_eq!(report.damages, []);
     assert_eq!((report.envelopes, report.outcomes, report.objects), (41, 41, 1));
     assert_eq!(report.world_hash, hash(&again.image));
@@ -171,7 +182,7 @@ fn a_message_without_outcome_is_delivered_again_and_given_up_after_two_deaths() 
     alembic.append_outcome(3, done(vec![]), vec![], vec![]);
     assert_eq!(await_until(&alembic, |delivered, _| !delivered.is_empty()), (vec![4], vec![3]));
     alembic.close();
-    assert_eq!(Reader::open(&dir).unwrap().verify().unwrap().damages, []);
+    assert_eq!(Reader::open(&dir).unwrap().verify(&mut Still).unwrap().damages, []);
 }
 
 #[test]
@@ -193,7 +204,7 @@ fn the_newest_thousand_failed_messages_wait() {
     assert_eq!(awakened.problems.len(), SUSPENDED_KEPT - 1);
     assert_eq!((awakened.problems[0].sequence, awakened.problems.last().unwrap().sequence), (7, last - 1));
     alembic.close();
-    assert_eq!(Reader::open(&dir).unwrap().verify().unwrap().damages, []);
+    assert_eq!(Reader::open(&dir).unwrap().verify(&mut Still).unwrap().damages, []);
 }
 
 #[test]
@@ -209,18 +220,18 @@ fn a_full_map_grows() {
     }
     await_until(&alembic, |delivered, _| delivered.len() == 10);
     alembic.close();
-    assert_eq!(Reader::open(&dir).unwrap().verify().unwrap().envelopes, 11);
+    assert_eq!(Reader::open(&dir).unwrap().verify(&mut Still).unwrap().envelopes, 11);
 }
 
 #[test]
 fn what_is_no_world_is_left_alone() {
     let parent = tempfile::tempdir().unwrap();
-    let absent = open(&parent.path().join("none"), None, 0, || {}).unwrap_err();
+    let absent = open(&parent.path().join("none"), None, 0, &mut Still, || {}).unwrap_err();
     assert!(matches!(absent, OpenError::Absent(_)) && !absent.is_damage());
     assert!(Reader::open(&parent.path().join("none")).is_err() && !parent.path().join("none").exists());
     std::fs::write(parent.path().join("letter.txt"), "dear").unwrap();
     let new = NewWorld { world_id: WORLD, objects: vec![proto()] };
-    let taken = open(parent.path(), Some(new), 0, || {}).unwrap_err();
+    let taken = open(parent.path(), Some(new), 0, &mut Still, || {}).unwrap_err();
     assert!(matches!(taken, OpenError::NotAWorld(_)), "{taken}");
     assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 1);
     let empty = parent.path().join("empty");
@@ -234,13 +245,13 @@ fn a_second_workbench_is_refused_by_name() {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("w");
     let (_, alembic) = wake(&dir);
-    let error = open(&dir, None, 0, || {}).unwrap_err().to_string();
+    let error = open(&dir, None, 0, &mut Still, || {}).unwrap_err().to_string();
     assert!(
         error.contains(&format!("process {}", std::process::id())) && error.contains("since 1970-01-01"),
         "{error}"
     );
     alembic.close();
-    open(&dir, None, 0, || {}).unwrap().1.close();
+    open(&dir, None, 0, &mut Still, || {}).unwrap().1.close();
 }
 
 #[test]
@@ -248,7 +259,11 @@ fn a_reader_in_another_process_looks_beside_the_writer() {
     const VARIABLE: &str = "PERSISTENCE_TEST_WORLD";
     if let Some(dir) = std::env::var_os(VARIABLE) {
         let reader = Reader::open(Path::new(&dir)).unwrap();
-        print!("seen {} {}", x_of(&reader.image().unwrap()), reader.verify().unwrap().damages.len());
+        print!(
+            "seen {} {}",
+            x_of(&reader.image(&mut Still).unwrap()),
+            reader.verify(&mut Still).unwrap().damages.len()
+        );
         return;
     }
     let parent = tempfile::tempdir().unwrap();
@@ -296,12 +311,12 @@ fn a_damaged_snapshot_is_rebuilt_from_the_log() {
         batch.sapwood.insert(key, Some(bytes));
         meta
     });
-    let found = Reader::open(&dir).unwrap().verify().unwrap().damages;
+    let found = Reader::open(&dir).unwrap().verify(&mut Still).unwrap().damages;
     assert_eq!(found.iter().map(|damage| damage.part).collect::<Vec<_>>(), [DamagedPart::Sapwood(ObjectId::proto())]);
     let (awakened, alembic) = wake(&dir);
     assert_eq!((x_of(&awakened.image), awakened.report.damages.len()), (9.0, 1));
     alembic.close();
-    let report = Reader::open(&dir).unwrap().verify().unwrap();
+    let report = Reader::open(&dir).unwrap().verify(&mut Still).unwrap();
     assert_eq!((report.damages, report.quarantined), (vec![], 1));
 }
 
@@ -338,7 +353,7 @@ fn a_damaged_outcome_becomes_a_problem_and_the_others_wake() {
     let (again, alembic) = wake(&dir);
     assert_eq!((again.problems.len(), again.pending.len()), (1, 0));
     alembic.close();
-    let report = Reader::open(&dir).unwrap().verify().unwrap();
+    let report = Reader::open(&dir).unwrap().verify(&mut Still).unwrap();
     assert!(report.damages.iter().any(|damage| damage.part == DamagedPart::Heartwood(position)));
 }
 
@@ -369,7 +384,7 @@ fn a_world_of_a_newer_program_is_refused() {
         meta[2] = 9;
         meta
     });
-    for error in [open(&dir, None, 0, || {}).err(), Reader::open(&dir).unwrap().image().err()] {
+    for error in [open(&dir, None, 0, &mut Still, || {}).err(), Reader::open(&dir).unwrap().image(&mut Still).err()] {
         assert!(matches!(error, Some(OpenError::Newer { .. })), "{error:?}");
     }
 }
@@ -384,7 +399,7 @@ fn a_cut_file_is_found_and_kills_nobody() {
     let used = 1 + whole.chunks(4096).rposition(|page| page.iter().any(|byte| *byte != 0)).unwrap();
     for pages in 0..used {
         std::fs::write(dir.join("data.mdb"), &whole[..pages * 4096]).unwrap();
-        let read = Reader::open(&dir).and_then(|reader| reader.verify());
+        let read = Reader::open(&dir).and_then(|reader| reader.verify(&mut Still));
         assert!(read.is_err_and(|error| error.is_damage()), "{pages} pages");
     }
 }
@@ -634,8 +649,8 @@ proptest! {
         }
         alembic.close();
         let reader = Reader::open(&dir).unwrap();
-        prop_assert_eq!(&reader.image().unwrap(), &image);
-        prop_assert_eq!(reader.verify().unwrap().damages, vec![]);
+        prop_assert_eq!(&reader.image(&mut Still).unwrap(), &image);
+        prop_assert_eq!(reader.verify(&mut Still).unwrap().damages, vec![]);
     }
 }
 

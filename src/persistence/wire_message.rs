@@ -323,6 +323,19 @@ pub(super) struct WireAttempt {
     pub(super) alone: bool,
 }
 
+/// Body of a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct WireStep {
+    /// Number of the first tick, among all ticks of the world.
+    pub(super) from: u64,
+    /// How many, one after the other.
+    pub(super) ticks: u64,
+    /// When their run began: milliseconds since 1970 (UTC).
+    pub(super) started_at: u64,
+    /// The first one's place in the run, from 0.
+    pub(super) index: u64,
+}
+
 /// Body of an epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct WireEpoch {
@@ -359,6 +372,9 @@ pub(super) struct WireMeta {
     pub(super) horizon_position: u64,
     #[serde(default)]
     pub(super) horizon_chain: u64,
+    /// Ticks that the world has had.
+    #[serde(default)]
+    pub(super) ticks: u64,
 }
 
 /// Value in `quarantine`.

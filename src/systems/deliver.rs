@@ -10,8 +10,8 @@ use bevy::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The VM of the world, and the one of its shadow, in which methods are rehearsed. Both live on the main thread.
-struct Voices {
-    world: Vm,
+pub(super) struct Voices {
+    pub(super) world: Vm,
     shadow: Vm,
     limits: Limits,
 }

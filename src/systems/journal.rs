@@ -4,7 +4,7 @@ use super::pipeline::Pipeline;
 use super::reflect::Outbox;
 use super::schedule::FrameSystems;
 use super::snapshots::{self, Dirty};
-use crate::object::{Envelope, LogLevel, Object, ObjectId, Outcome, StateUpdateEvent};
+use crate::object::{Envelope, LogLevel, Object, ObjectId, Outcome, StateUpdateEvent, Tick};
 use crate::persistence::{Alembic, Reply};
 use bevy::prelude::*;
 use std::collections::BTreeSet;
@@ -43,6 +43,13 @@ impl Journal {
     ) {
         if let Some(alembic) = &self.alembic {
             alembic.append_outcome(sequence, outcome, resolves, posted);
+        }
+    }
+
+    /// Hands over a tick, and the messages that objects posted in it.
+    pub(super) fn append_tick(&self, tick: Tick, posted: Vec<(u64, Arc<Envelope>)>) {
+        if let Some(alembic) = &self.alembic {
+            alembic.append_tick(tick, posted);
         }
     }
 

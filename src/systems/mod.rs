@@ -15,6 +15,7 @@ mod reflect;
 mod schedule;
 mod settle;
 mod snapshots;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -22,6 +23,7 @@ mod timers;
 pub use pipeline::{Clock, DeliveryBudget};
 pub use port::{Busy, Either, Port, Received, Switchboard, Waker};
 pub use schedule::FrameSystems;
+pub use steps::TickReplay;
 
 use crate::components::{ObjectBundle, ObjectIndex};
 use crate::language::VmError;
@@ -45,9 +47,10 @@ pub fn install_world(
     app.set_error_handler(report_error);
     let (switchboard, submissions) = Switchboard::new(waker);
     let report = awakened.report.to_string();
-    let Awakened { world_id, image, problems, pending, next_sequence, durable, .. } = awakened;
+    let Awakened { world_id, image, problems, pending, next_sequence, durable, ticks, .. } = awakened;
 
     let timers = timers::Timers::of(&image, &pending);
+    let steps = steps::Steps::of(&image, ticks);
     let mut index = ObjectIndex::default();
     let world = app.world_mut();
     for object in image.into_objects() {
@@ -70,6 +73,7 @@ pub fn install_world(
     problems::plugin(app, problems);
     settle::plugin(app);
     timers::plugin(app, timers);
+    steps::plugin(app, steps);
     snapshots::plugin(app);
     reflect::plugin(app, report);
     schedule::plugin(app);

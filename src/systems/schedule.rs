@@ -11,9 +11,9 @@ pub enum FrameSystems {
     Journal,
     /// Durable messages are delivered as turns. Writes nothing authored.
     Deliver,
-    /// What the turns changed is applied. The only writer of authored state.
+    /// What the turns changed is applied.
     Settle,
-    /// Objects that step. Nothing steps yet.
+    /// Objects that step move. Writes authored state, as Settle does.
     Step,
     /// Subscribers are told, snapshots are taken. Reads only.
     Reflect,

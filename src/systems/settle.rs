@@ -96,7 +96,7 @@ fn resolved_by(envelope: &Envelope, outcome: &Outcome) -> Vec<u64> {
     envelope.retries.into_iter().chain(dismissed).collect()
 }
 
-fn apply(world: &mut World, objects: &mut QueryState<ObjectDataMut>, change: &Change) {
+pub(super) fn apply(world: &mut World, objects: &mut QueryState<ObjectDataMut>, change: &Change) {
     let id = change.id();
     match change {
         Change::Create(object) => {

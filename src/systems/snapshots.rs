@@ -13,11 +13,14 @@ use std::collections::BTreeSet;
 pub(super) struct Dirty {
     objects: BTreeSet<ObjectId>,
     turns: usize,
+    ticks: usize,
 }
 
 impl Dirty {
     /// Threshold in turns for the snapshots that the frame takes.
     const TURNS: usize = 512;
+    /// Threshold in ticks: all above it run again when the world wakes.
+    const TICKS: usize = 600;
     /// Threshold at the world's end.
     pub(super) const EVERYTHING: usize = 0;
 
@@ -27,6 +30,10 @@ impl Dirty {
 
     pub(super) fn count_turn(&mut self) {
         self.turns += 1;
+    }
+
+    pub(super) fn count_tick(&mut self) {
+        self.ticks += 1;
     }
 }
 
@@ -43,7 +50,8 @@ pub(super) fn take_snapshots(
     journal: Res<Journal>,
     mut dirty: ResMut<Dirty>,
 ) {
-    if dirty.turns < threshold || dirty.objects.is_empty() {
+    let few = dirty.turns < threshold && dirty.ticks < Dirty::TICKS;
+    if few || dirty.objects.is_empty() {
         return;
     }
     let Dirty { objects: changed, .. } = std::mem::take(&mut *dirty);

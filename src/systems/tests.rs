@@ -29,7 +29,8 @@ impl Bench {
         let (wake, woken) = mpsc::channel();
         let wake_journal = wake.clone();
         let new = NewWorld { world_id: Uuid::from_u128(7), objects: genesis_objects().unwrap() };
-        let (awakened, alembic) = open(dir, Some(new), 5, move || _ = wake_journal.send(())).unwrap();
+        let (awakened, alembic) =
+            open(dir, Some(new), 5, &mut TickReplay::new(), move || _ = wake_journal.send(())).unwrap();
         let mut app = App::new();
         app.add_plugins(MinimalPlugins.build().disable::<ScheduleRunnerPlugin>());
         let clock = Clock { unix_ms, monotonic: || Duration::ZERO };
@@ -145,7 +146,7 @@ fn what_was_answered_is_there_after_an_end_without_a_close() {
     assert_eq!(world.replica.problems.len(), 1);
     close_world(&mut world.app);
     drop(world);
-    let report = Reader::open(&path).unwrap().verify().unwrap();
+    let report = Reader::open(&path).unwrap().verify(&mut TickReplay::new()).unwrap();
     assert_eq!((report.world_hash, report.damages.len()), (hash, 0));
 }
 
@@ -237,7 +238,7 @@ fn posted_messages_go_out_in_order_after_their_turn_and_survive_its_end() {
     world.run_until(|replica| Bench::slot(replica, "b", "seen") == "[1, 2, 3, 1, 2, 3]");
     let hash = world.hash();
     close_world(&mut world.app);
-    let report = Reader::open(&path).unwrap().verify().unwrap();
+    let report = Reader::open(&path).unwrap().verify(&mut TickReplay::new()).unwrap();
     assert_eq!(report.world_hash, hash);
 }
 
@@ -289,4 +290,61 @@ fn timers_fire_when_they_are_due_also_after_an_awakening() {
     assert!(seen("[\"again\", \"again\", \"once\", \"again\"]")(&world.replica));
     assert!(world.ask("= after(-1, world.b, 'note')").is_err());
     assert!(world.ask("= every(0, world.b, 'note')").is_err());
+}
+
+/// A clock that goes on by a tick whenever it is asked.
+fn ticking() -> Duration {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NOW: AtomicU64 = AtomicU64::new(0);
+    Duration::from_micros(NOW.fetch_add(4_000, Ordering::Relaxed))
+}
+
+const BALL: &str = "add_method ball selector=step source=\"function(self, dt) self.x += self.vx * dt \
+                    if self.x < 0 or self.x > 100 then self.vx = -self.vx end self.n += 1 \
+                    if self.n % 50 == 0 then table.insert(self.seen, math.random(100)) end \
+                    if self.n == 70 and self.parent_of_none then self.child = self:clone() end end\"";
+
+#[test]
+fn what_steps_moves_by_itself_and_stands_where_it_stood_after_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w");
+    let mut world = Bench::open(&path);
+    world.app.insert_resource(Clock { unix_ms: || 1_000, monotonic: ticking });
+    world.ask("create_ball ball vx=40 n=0 seen=[]").unwrap();
+    world.ask(&BALL.replace("\\\n", "")).unwrap();
+    for at in 0..5 {
+        world.ask(&format!("clone ball as=b{at} vx={} x={at} n={at} seen=[]", 10 * at + 7)).unwrap();
+        world.ask(&format!("start_stepping b{at}")).unwrap();
+    }
+    // One that fails stops, and is marked; the others go on.
+    world.ask("create_thing bad n=0").unwrap();
+    world.ask("add_method bad selector=step source=\"function(self) self.n += 1 if self.n > 3 then error('ouch') end end\"").unwrap();
+    world.ask("start_stepping bad").unwrap();
+    world.run_until(|replica| Bench::slot(replica, "b4", "n").parse::<f64>().unwrap() > 300.0);
+    assert_eq!(
+        (Bench::slot(&world.replica, "bad", "stepping"), Bench::slot(&world.replica, "bad", "n")),
+        ("false".into(), "3".into())
+    );
+    assert!(Bench::slot(&world.replica, "bad", "step_fault").contains("ouch"));
+    // A message in between, and its answer is on disk with every tick before it.
+    world.ask("set b0 vx=3").unwrap();
+    world.ask("stop_stepping b1").unwrap();
+    let (stood, n) = (Bench::slot(&world.replica, "b1", "x"), Bench::slot(&world.replica, "b1", "n"));
+    drop(world);
+    let image = Reader::open(&path).unwrap().image(&mut TickReplay::new()).unwrap();
+    let replica = Replica { image, ..Replica::default() };
+    assert_eq!((Bench::slot(&replica, "b1", "x"), Bench::slot(&replica, "b1", "n")), (stood, n));
+    let mut world = Bench::open(&path);
+    world.app.insert_resource(Clock { unix_ms: || 1_000, monotonic: ticking });
+    world.run_until(|replica| Bench::slot(replica, "b4", "n").parse::<f64>().unwrap() > 600.0);
+    for at in [0, 2, 3, 4] {
+        world.ask(&format!("stop_stepping b{at}")).unwrap();
+    }
+    let hash = world.hash();
+    close_world(&mut world.app);
+    let report = Reader::open(&path).unwrap().verify(&mut TickReplay::new()).unwrap();
+    assert_eq!((report.damages, report.world_hash), (vec![], hash));
+    // The log grows with the time, not with what moves.
+    let steps = Reader::open(&path).unwrap().log(1).filter(|entry| entry.as_ref().unwrap().kind == "step").count();
+    assert!(steps < 80, "{steps}");
 }

@@ -1,0 +1,128 @@
+//! One tick: every object that steps is sent `step(seconds)`, and all of it counts as one change of the world.
+//!
+//! A tick is a pure function of the world and its number and time, so the log keeps only how many there were. First all
+//! objects step in one go; where one of them fails, all of it is taken back and each steps by itself. One that fails then
+//! stops stepping, and is marked with the reason.
+
+use super::turn::{Active, Frame, NoServices};
+use super::vm::Vm;
+use crate::object::{
+    Change, Draft, Fault, Name, ObjectId, Objects, Post, Slot, SlotContent, TICKS_A_SECOND, Tick, Value, lookup,
+};
+use mlua::Value as LuaValue;
+use uuid::Uuid;
+
+/// Safepoints of one object that steps by itself, and of each when all step in one go.
+const FUEL_ALONE: i64 = 200_000;
+const FUEL_TOGETHER: i64 = 2_000;
+/// Safepoints that all have together beside that.
+const FUEL_AT_LEAST: i64 = 1_000_000;
+/// Own slots of an object that steps: whether it does, and why it stopped.
+const STEPPING: &str = "stepping";
+const STEP_FAULT: &str = "step_fault";
+
+/// What came of a tick.
+#[derive(Debug, Default)]
+pub struct TickEnd {
+    /// In the order in which they were made.
+    pub changes: Vec<Change>,
+    /// Lines for the transcript.
+    pub logs: Vec<String>,
+    /// Messages that the objects posted.
+    pub posts: Vec<Post>,
+    /// Objects that stopped stepping, with the reason.
+    pub stopped: Vec<(ObjectId, Fault)>,
+}
+
+/// Whether an object steps: it says so in a slot of its own.
+pub fn steps(objects: &dyn Objects, id: ObjectId) -> bool {
+    let slot = objects.object(id).and_then(|object| object.slots.get(STEPPING));
+    slot.and_then(Slot::as_value) == Some(&Value::Boolean(true))
+}
+
+impl Vm {
+    /// Runs a tick of these objects, which step in this order, on `base`, which stays as it is.
+    pub fn tick(
+        &mut self,
+        base: &dyn Objects,
+        world_id: Uuid,
+        tick: Tick,
+        objects: &[ObjectId],
+        room: usize,
+    ) -> TickEnd {
+        let id = Uuid::new_v5(&world_id, format!("tick {}", tick.number).as_bytes());
+        let fuel = FUEL_AT_LEAST + FUEL_TOGETHER * i64::try_from(objects.len()).unwrap_or(i64::MAX / FUEL_TOGETHER);
+        let frame =
+            Frame { world_id, message_id: id, seed: tick.number.wrapping_mul(0x9e37_79b9), issued_at: tick.now_ms() };
+        if let Ok(end) = self.step(base, frame, objects, fuel, room) {
+            return end;
+        }
+        let mut after = Draft::on(base);
+        let mut end = TickEnd::default();
+        for object in objects {
+            let message_id = Uuid::new_v5(&id, object.0.as_bytes());
+            let room = room.saturating_sub(end.posts.len());
+            match self.step(&after, Frame { message_id, ..frame }, &[*object], FUEL_ALONE, room) {
+                Ok(of) => {
+                    of.changes.iter().for_each(|change| after.apply(change.clone()));
+                    end.changes.extend(of.changes);
+                    end.logs.extend(of.logs);
+                    end.posts.extend(of.posts);
+                }
+                Err(fault) => {
+                    for change in stopping(&after, *object, &fault) {
+                        after.apply(change.clone());
+                        end.changes.push(change);
+                    }
+                    self.forget_object(*object);
+                    end.stopped.push((*object, fault));
+                }
+            }
+        }
+        end
+    }
+
+    fn step(
+        &mut self,
+        base: &dyn Objects,
+        frame: Frame,
+        objects: &[ObjectId],
+        fuel: i64,
+        room: usize,
+    ) -> Result<TickEnd, Fault> {
+        let mut services = NoServices;
+        let active = Active::new(Draft::on(base), &mut services, frame, room);
+        let ((), active) = self.run(active, Some(fuel), |vm, active| {
+            for id in objects {
+                // One that an earlier one of this tick deleted or stopped.
+                if !steps(&active.borrow().draft, *id) {
+                    continue;
+                }
+                vm.shared.step(*id, 1.0 / f64::from(TICKS_A_SECOND))?;
+                vm.shared.with(|active| active.scanned = false)?;
+            }
+            Ok(())
+        })?;
+        let Active { draft, logs, posts, .. } = active;
+        Ok(TickEnd { changes: draft.into_changes(), logs, posts, stopped: Vec::new() })
+    }
+}
+
+/// What marks an object that failed.
+fn stopping(objects: &dyn Objects, id: ObjectId, fault: &Fault) -> Vec<Change> {
+    let mut draft = Draft::on(objects);
+    for (name, value) in [(STEPPING, Value::Boolean(false)), (STEP_FAULT, Value::Text(fault.message.clone()))] {
+        let Ok(name) = Name::new(name) else { continue };
+        let doc = lookup(&draft, id, &name).map(|found| found.slot.doc.clone()).unwrap_or_default();
+        draft.set_slot(id, name, Some(Slot { content: SlotContent::Value(value), doc }));
+    }
+    draft.into_changes()
+}
+
+impl super::crossing::Shared {
+    /// Sends `step` as code would.
+    fn step(&self, id: ObjectId, seconds: f64) -> mlua::Result<()> {
+        let object = self.proxies.proxy(id)?;
+        self.send_step.call::<LuaValue>((object, seconds)).map(|_| ())
+    }
+}
