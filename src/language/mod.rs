@@ -9,9 +9,11 @@ mod crossing;
 mod fault;
 mod fuel;
 mod library;
+mod mirror;
 mod native;
 mod object_file;
 mod send;
+mod sends;
 mod syntax;
 #[cfg(test)]
 mod tests;

@@ -36,6 +36,7 @@ pub const GLOBALS: &[&str] = &[
     "pcall",
     "print",
     "rawequal",
+    "reflect",
     "resend",
     "resend_via",
     "select",
