@@ -3,6 +3,7 @@
 //! A turn reads a world through `object::Objects` and answers an `Outcome`; it never writes the world
 //! itself. Nothing here knows Bevy, the disk or a screen.
 
+mod autopoiesis;
 mod callbacks;
 pub mod console;
 mod crossing;

@@ -16,9 +16,10 @@ use thiserror::Error;
 const FORMAT: f64 = 1.0;
 
 /// Object files of the first image, by name.
-const GENESIS: [(&str, &str); 2] = [
+const GENESIS: [(&str, &str); 3] = [
     ("proto.luau", include_str!("../../assets/genesis/proto.luau")),
     ("workspace.luau", include_str!("../../assets/genesis/workspace.luau")),
+    ("codex.luau", include_str!("../../assets/genesis/codex.luau")),
 ];
 
 /// Why a text is no object file.

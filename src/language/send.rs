@@ -186,6 +186,19 @@ impl Shared {
         kind: Kind,
     ) -> mlua::Result<MultiValue> {
         self.flush()?;
+        let names = vec![None; args.len()];
+        if matches!(kind, Kind::Send) && self.write_unanswered(id, selector, &names)? {
+            let written = self.with(|active| {
+                let found = lookup(&active.draft, id, selector)?;
+                Some((found.holder, found.slot.as_method()?.source.clone()))
+            })?;
+            if let Some((holder, source)) = written {
+                let function = self.compile(lua, holder, selector, &source)?;
+                let mut all = args;
+                all.push_front(LuaValue::Table(self.proxies.proxy(id)?));
+                return function.call(all);
+            }
+        }
         let handler = self.with(|active| {
             let answering = active.unanswered.iter().find(|(object, _)| *object == id);
             if let Some((_, first)) = answering {

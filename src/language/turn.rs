@@ -352,6 +352,12 @@ impl Vm {
                 self.shared.call_native(&self.lua, id, selector, args)
             }
             Found::Nothing => {
+                let by_place = args.positional.iter().map(|_| None);
+                let names: Vec<Option<Name>> =
+                    by_place.chain(args.named.iter().map(|(name, _)| Some(name.clone()))).collect();
+                if self.shared.write_unanswered(id, selector, &names)? {
+                    return self.send(active, id, selector, args);
+                }
                 if let Some((name, _)) = args.named.first()
                     && lookup(&active.borrow().draft, id, "does_not_understand").is_some()
                 {

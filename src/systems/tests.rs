@@ -169,7 +169,7 @@ fn the_components_are_what_the_replica_shows() {
     }
     let seen = world.app.world_mut().run_system_cached(hash_of_components).unwrap();
     assert_eq!(seen, world.hash());
-    assert_eq!(world.replica.image.names().len(), 3);
+    assert_eq!(world.replica.image.names().len(), 4);
 }
 
 fn hash_of_components(

@@ -181,9 +181,10 @@ pub(super) fn delete(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     Ok(Value::Nil)
 }
 
-/// What the world itself uses: every path ends at the root, every expression runs on the workspace.
+/// What the world itself uses: every path ends at the root, every expression runs on the workspace, the codex has the
+/// rules.
 fn is_needed(id: ObjectId) -> bool {
-    [ObjectId::proto(), ObjectId::genesis("workspace")].contains(&id)
+    [ObjectId::proto(), ObjectId::genesis("workspace"), ObjectId::genesis("codex")].contains(&id)
 }
 
 /// `rename to=p3`.

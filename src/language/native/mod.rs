@@ -9,6 +9,7 @@ mod references;
 mod slots;
 
 pub(super) use family::create;
+pub(super) use methods::accept_authored;
 
 use super::crossing::Stale;
 use super::turn::Active;
