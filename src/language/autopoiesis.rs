@@ -2,11 +2,12 @@
 //! sent again in the same turn.
 //!
 //! The instruction is made of the selector's words and the arguments' names, in the few orders in which people say such
-//! things; the first that the author understands is meant. The author refuses rather than guesses, and so does this.
+//! things. The author refuses rather than guesses, and so does this where the orders that are understood differ in meaning.
 
 use super::crossing::{Shared, Stale, raise};
 use super::native::{self, accept_authored};
 use super::send::{HANDLER, unknown_selector};
+use super::turn::{Active, Authored};
 use crate::object::{Fault, FaultKind, Name, ObjectId, Objects, Value, lookup};
 
 /// The object with the rules, and the rule that allows it.
@@ -25,32 +26,56 @@ impl Shared {
             !answering && is_allowed(&active.draft) && lookup(&active.draft, id, HANDLER).is_none()
         })?;
         let (true, Ok(name)) = (allowed, name) else { return Ok(false) };
-        self.fuel.charge(PRICE);
-        let written = self.with(|active| {
-            let mut refused: Option<Fault> = None;
-            for phrase in phrases(selector, names) {
-                match active.services.author(&active.draft, id, &phrase, Some(&name)) {
-                    Ok(authored) if authored.params.len() == names.len() => {
-                        let (_, _, told) = accept_authored(active, id, phrase, authored);
-                        let title = active.draft.title(id);
-                        active.log(format!("{title} did not understand `{selector}`, so it was written: {told}"))?;
-                        return active.log(format!("To take it back: undo_method {title} {selector}"));
-                    }
-                    // What a gate found, or which name is near, says more than a phrase that was not understood.
-                    Err(fault) if refused.as_ref().is_none_or(|first| says_more(&fault, first)) => {
-                        refused = Some(fault)
-                    }
-                    _ => {}
-                }
-            }
-            let fault = unknown_selector(&active.draft, id, selector);
-            let Some(refused) = refused else { return Err(fault) };
-            let message = format!("{}. Nor could it be written: {}", fault.message, refused.message);
-            Err(Fault { message, suggestions: fault.suggestions, ..refused })
+        let (written, understood) = self.with(|active| {
+            let (written, understood) = write(active, id, &name, names);
+            let told = written.and_then(|told| {
+                let title = active.draft.title(id);
+                active.log(format!("{title} did not understand `{selector}`, so it was written: {told}"))?;
+                active.log(format!("To take it back: undo_method {title} {selector}"))
+            });
+            (told, understood)
         })?;
+        self.fuel.charge(PRICE * understood.max(1));
         self.forget(id, &Stale::Slot(selector.to_string()))?;
         written.map(|()| true).map_err(raise)
     }
+}
+
+/// Writes the method that the message means. Answers how it was understood, and how many phrases were.
+fn write(
+    active: &mut Active<'_>,
+    id: ObjectId,
+    selector: &Name,
+    names: &[Option<Name>],
+) -> (Result<String, Fault>, usize) {
+    let mut understood: Vec<(String, Authored)> = Vec::new();
+    let mut refused: Option<Fault> = None;
+    for phrase in phrases(selector, names) {
+        match active.services.author(&active.draft, id, &phrase, Some(selector)) {
+            Ok(authored) if authored.params.len() == names.len() => understood.push((phrase, authored)),
+            // What a gate found, or which name is near, says more than a phrase that was not understood.
+            Err(fault) if refused.as_ref().is_none_or(|first| says_more(&fault, first)) => refused = Some(fault),
+            _ => {}
+        }
+    }
+    let count = understood.len();
+    let mut rest = understood.into_iter();
+    let Some((phrase, authored)) = rest.next() else {
+        let fault = unknown_selector(&active.draft, id, selector);
+        let Some(refused) = refused else { return (Err(fault), count) };
+        let message = format!("{}. Nor could it be written: {}", fault.message, refused.message);
+        return (Err(Fault { message, suggestions: fault.suggestions, ..refused }), count);
+    };
+    if let Some((other, _)) = rest.find(|(_, other)| other.source != authored.source) {
+        let unknown = unknown_selector(&active.draft, id, selector).message;
+        let message = format!(
+            "{unknown}. Nor could it be written: it may mean “{phrase}” or “{other}”; a selector whose words say which \
+             is understood. Nothing was written"
+        );
+        return (Err(Fault::new(FaultKind::NotUnderstood, message)), count);
+    }
+    let (_, _, told) = accept_authored(active, id, phrase, authored);
+    (Ok(told), count)
 }
 
 fn is_allowed(objects: &dyn Objects) -> bool {
@@ -64,7 +89,7 @@ fn says_more(fault: &Fault, first: &Fault) -> bool {
     rank(fault) > rank(first)
 }
 
-/// The instructions that a message may mean, the likeliest first.
+/// The instructions that a message may mean, those with its own words alone first.
 fn phrases(selector: &str, names: &[Option<Name>]) -> Vec<String> {
     let words: Vec<&str> = selector.split('_').filter(|word| !word.is_empty()).collect();
     let all = words.join(" ");
