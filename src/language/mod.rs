@@ -3,15 +3,18 @@
 //! A turn reads a world through `object::Objects` and answers an `Outcome`; it never writes the world
 //! itself. Nothing here knows Bevy, the disk or a screen.
 
+mod autopoiesis;
 mod callbacks;
 pub mod console;
 mod crossing;
 mod fault;
 mod fuel;
 mod library;
+mod mirror;
 mod native;
 mod object_file;
 mod send;
+mod sends;
 mod syntax;
 #[cfg(test)]
 mod tests;

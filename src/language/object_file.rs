@@ -16,8 +16,9 @@ use thiserror::Error;
 const FORMAT: f64 = 1.0;
 
 /// Object files of the first image, by name.
-const GENESIS: [(&str, &str); 3] = [
+const GENESIS: [(&str, &str); 4] = [
     ("proto.luau", include_str!("../../assets/genesis/proto.luau")),
+    ("codex.luau", include_str!("../../assets/genesis/codex.luau")),
     ("timer.luau", include_str!("../../assets/genesis/timer.luau")),
     ("workspace.luau", include_str!("../../assets/genesis/workspace.luau")),
 ];

@@ -14,7 +14,11 @@ use mlua::chunk::ChunkMode;
 use mlua::{Function, Lua, MultiValue, Table, Value as LuaValue};
 
 /// The selector that an unanswered send becomes.
-const HANDLER: &str = "does_not_understand";
+pub(super) const HANDLER: &str = "does_not_understand";
+/// The message that makes an object.
+const CLONE: &str = "clone";
+/// What a new object is sent.
+const INIT: &str = "init";
 /// What a fault of a handler says about the message it was answering.
 const HANDLER_ANSWERED: &str = "was answering";
 
@@ -183,6 +187,19 @@ impl Shared {
         kind: Kind,
     ) -> mlua::Result<MultiValue> {
         self.flush()?;
+        let names = vec![None; args.len()];
+        if matches!(kind, Kind::Send) && self.write_unanswered(id, selector, &names)? {
+            let written = self.with(|active| {
+                let found = lookup(&active.draft, id, selector)?;
+                Some((found.holder, found.slot.as_method()?.source.clone()))
+            })?;
+            if let Some((holder, source)) = written {
+                let function = self.compile(lua, holder, selector, &source)?;
+                let mut all = args;
+                all.push_front(LuaValue::Table(self.proxies.proxy(id)?));
+                return function.call(all);
+            }
+        }
         let handler = self.with(|active| {
             let answering = active.unanswered.iter().find(|(object, _)| *object == id);
             if let Some((_, first)) = answering {
@@ -278,8 +295,22 @@ impl Shared {
         for (id, what) in stale {
             self.forget(id, &what)?;
         }
-        let result = result.map_err(|fault| self.doom(fault))?;
-        to_lua(&result.map_err(raise)?, lua, &self.proxies)
+        let result = result.map_err(|fault| self.doom(fault))?.map_err(raise)?;
+        if let (CLONE, Value::Object(new)) = (selector, &result) {
+            self.initialise(lua, *new)?;
+        }
+        to_lua(&result, lua, &self.proxies)
+    }
+
+    /// Sends `init` to a new object, where a method answers it.
+    pub(super) fn initialise(&self, lua: &Lua, id: ObjectId) -> mlua::Result<()> {
+        let found = self.with(|active| {
+            let found = lookup(&active.draft, id, INIT)?;
+            Some((found.holder, found.slot.as_method()?.source.clone()))
+        })?;
+        let Some((holder, source)) = found else { return Ok(()) };
+        let function = self.compile(lua, holder, INIT, &source)?;
+        function.call(self.proxies.proxy(id)?)
     }
 
     /// Runs a text that is an expression, or else statements.
@@ -305,7 +336,8 @@ pub(super) fn id_text(id: ObjectId) -> mlua::BString {
 
 /// The fault of a message to an object that was deleted.
 pub(super) fn gone(title: &str) -> Fault {
-    Fault::new(FaultKind::Gone, format!("{title} was deleted; nothing answers for it any more"))
+    let next = format!("To put another object in its place: replace_references workspace from=@{title} to=@…");
+    Fault::new(FaultKind::Gone, format!("{title} was deleted; nothing answers for it any more. {next}"))
 }
 
 /// The root's answer to a message that nothing answers.
@@ -325,17 +357,22 @@ fn not_understood(objects: &dyn Objects, id: ObjectId, selector: &str, kind: Kin
         let message = format!("{} does not understand `{selector}`: {told}", objects.title(id));
         return Fault::new(FaultKind::DoesNotUnderstand, message);
     }
+    let mut fault = unknown_selector(objects, id, selector);
+    let title = objects.title(id);
+    let next = format!("reprogram_method {title} instructions=\"…\" selector={selector}");
+    fault.message = format!("{}. To have it written: {next}", fault.message);
+    fault
+}
+
+/// That an object does not understand a selector, with the nearest that it does.
+pub(super) fn unknown_selector(objects: &dyn Objects, id: ObjectId, selector: &str) -> Fault {
     let known = native::selectors_of(objects, Some(id));
     let suggestions = nearest(selector, known.iter().map(String::as_str));
-    let title = objects.title(id);
     let near = match suggestions.as_slice() {
         [] => String::new(),
         names => format!("; nearest: {}", names.join(", ")),
     };
-    let message = format!(
-        "{title} does not understand `{selector}`{near}. To have it written: \
-         reprogram_method {title} instructions=\"…\" selector={selector}"
-    );
+    let message = format!("{} does not understand `{selector}`{near}", objects.title(id));
     Fault::new(FaultKind::DoesNotUnderstand, message).suggesting(suggestions)
 }
 

@@ -39,6 +39,7 @@ pub const GLOBALS: &[&str] = &[
     "post",
     "print",
     "rawequal",
+    "reflect",
     "resend",
     "resend_via",
     "select",

@@ -194,6 +194,10 @@ fn no_method_outruns_its_bounds() {
         ("rename_on", "for i = 1, 30000 do self:rename('a' .. i) end"),
         ("make_and_delete", "while true do self:clone():delete() end"),
         ("swell", "local s = string.rep('x', 1048576) for i = 1, 1100 do self['s' .. i] = s end"),
+        ("ask_a_mirror", "while true do reflect(self):references() end"),
+        ("ask_for_senders", "while true do reflect(self):senders('m') end"),
+        ("look_for_children", "while true do local all = reflect(self).children end"),
+        ("look_for_orphans", "while true do self:find_orphans() end"),
         ("walk", "local t = table.create(1000000, 1) while true do for k in t do break end end"),
         ("look", "local t = {} for i = 1, 20000 do t['k' .. i] = i end while true do next(t) end"),
         ("swell_slowly", "pcall(function() for i = 1, 20000 do self['s' .. i] = i self:get('n') end end) return 1"),
@@ -262,8 +266,12 @@ fn a_turn_burns_the_same_whatever_the_caches_hold() {
     world.ask("clone a as=b");
     world.ask("clone b as=c");
     world.method("a", "step", "function(self, by) self.n += by return self.n end");
+    world.method("a", "init", "function(self) self:step(1) self.text ..= 'x' end");
     let source = "function(self)\n  for _ = 1, 9 do\n    local x = self.text .. tostring(self.absent)\n    self:step(1)\n    \
-                  world.a.n = world.c.n self.n = world.b.n\n  end\n  return self:describe()\nend";
+                  world.a.n = world.c.n self.n = world.b.n\n    \
+                  local kid = self:clone() kid:step(2) kid:delete()\n    local m = reflect(self)\n    self.n += #m.slots + #m.children + #m:senders('step') \n    \
+                  m:lookup('text') m:slot('n') m:references() pcall(function() self:nope() end)\n  end\n  \
+                  return self:describe() .. self:lookup_report('n')\nend";
     world.method("a", "all", source);
     let mut burnt = Vec::new();
     for round in 0..6 {
@@ -274,6 +282,73 @@ fn a_turn_burns_the_same_whatever_the_caches_hold() {
         burnt.push(world.vm.shared.fuel.left());
     }
     assert!(burnt.windows(2).all(|pair| pair[0] == pair[1]), "{burnt:?}");
+}
+
+#[test]
+fn a_slot_gets_another_name_with_all_that_belongs_to_it() {
+    let mut world = Bench::new();
+    world.ask("create_thing a n=0 other=1");
+    world.method("a", "m", "function(self) return 1 end");
+    world.method("a", "m", "function(self) return 2 end");
+    world.ask("document a slot=m text=\"answers 2\"");
+    world.ask("set a last=5");
+    let before = world.image.clone();
+    let Outcome::Completed { changes, .. } = world.run("rename_slot a from=m to=k") else { panic!() };
+    let object = world.image.object(world.image.named("a").unwrap()).unwrap();
+    let names: Vec<&str> = object.slots.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["n", "other", "x", "y", "k", "last"]);
+    assert_eq!(object.slots.get("k").unwrap().doc, "answers 2");
+    assert_eq!((object.versions["k"].len(), object.versions.contains_key("m")), (2, false));
+    assert_eq!(world.ask("= world.a:k()"), "2");
+    assert_eq!(world.fault("= world.a:m()").kind, FaultKind::DoesNotUnderstand);
+    changes.iter().rev().for_each(|change| world.image.apply(&change.inverse()));
+    assert_eq!(world.image, before);
+    world.vm.forget_all();
+    // Numbers of a method that was called so before are counted on.
+    world.method("a", "k", "function(self) return 3 end");
+    world.ask("remove_method a k");
+    world.ask("rename_slot a from=m to=k");
+    let object = world.image.object(world.image.named("a").unwrap()).unwrap();
+    let numbers: Vec<(u32, u32)> =
+        object.versions["k"].iter().map(|version| (version.number, version.follows)).collect();
+    assert_eq!(numbers, [(1, 0), (2, 0), (3, 2)]);
+    assert_eq!(object.slots.get("k").unwrap().as_method().unwrap().number, 3);
+    world.ask("undo_method a k");
+    assert_eq!(world.ask("k a"), "1");
+}
+
+#[test]
+fn a_mirror_shows_what_is_there_and_runs_nothing() {
+    let mut world = Bench::new();
+    world.ask("create_thing a items=[1]");
+    for selector in ["describe", "does_not_understand", "slot", "name"] {
+        world.method("a", selector, "function(self) self.items[1] = 2 error('run') end");
+    }
+    assert_eq!(world.ask("= (function() local m = reflect(self) return m.name end)()"), "workspace");
+    assert_eq!(world.ask("= reflect(world.a).name"), "a");
+    assert_eq!(world.ask("= reflect(world.a):slot('items').value"), "[1]");
+    assert_eq!(world.ask("= equal(reflect(world.a), reflect(world.a))"), "true");
+    assert_eq!(world.ask("= equal(reflect(world.a), reflect(self))"), "false");
+    assert_eq!(world.fault("= table.insert(reflect(world.a), 1)").kind, FaultKind::Error);
+    assert_eq!(world.fault("= reflect(world.a)").kind, FaultKind::BadValue);
+    assert_eq!(world.fault("= world.a:get(reflect(world.a))").kind, FaultKind::BadValue);
+}
+
+#[test]
+fn what_was_deleted_is_meant_by_the_digits_that_texts_show() {
+    let mut world = Bench::new();
+    world.ask("create_thing a");
+    world.ask("clone a as=kid");
+    world.ask("set kid friend=@a");
+    let title = untitled(world.image.named("a").unwrap());
+    world.ask("delete a force=true");
+    assert!(world.fault(&format!("set kid other=@{title}")).message.starts_with("no object is called"));
+    world.ask(&format!("remove_parent kid parent=@{title}"));
+    assert_eq!(world.ask("= #reflect(world.kid).parents"), "0");
+    world.ask(&format!("replace_references workspace from=@{title} to=@kid"));
+    assert_eq!(world.ask("get kid friend"), "@kid");
+    // Nothing tells of it any more.
+    assert!(world.fault(&format!("remove_parent kid parent=@{title}")).message.starts_with("no object is called"));
 }
 
 #[test]

@@ -7,8 +7,8 @@ use super::send::{Kind, gone, not_a_method};
 use super::values::from_lua;
 use super::vm::Vm;
 use crate::object::{
-    Draft, Edit, Envelope, Fault, FaultKind, MethodVersion, Name, ObjectId, Objects, Outcome, Post, Slot, SlotContent,
-    Target, Value, lookup,
+    Draft, Edit, Envelope, Fault, FaultKind, MethodVersion, Name, ObjectId, ObjectRef, Objects, Outcome, Post, Slot,
+    SlotContent, Target, Value, dangling, digits_of, lookup,
 };
 use mlua::{MultiValue, Value as LuaValue};
 use std::cell::RefCell;
@@ -339,7 +339,7 @@ impl Vm {
 
     fn deliver(&self, active: &RefCell<Active<'_>>, envelope: &Envelope) -> mlua::Result<Value> {
         let selector = envelope.selector.as_str();
-        let (id, args) = {
+        let (id, args) = 'met: {
             let mut active = active.borrow_mut();
             let mut args = Args::default();
             for (index, argument) in envelope.args.iter().enumerate() {
@@ -349,7 +349,10 @@ impl Vm {
                     let message = format!("{selector} got `{name}` twice");
                     return Err(raise(Fault::new(FaultKind::BadArgument, message)));
                 }
-                let value = argument.value.resolve(&active.draft);
+                let value = argument.value.resolve(&active.draft).or_else(|name| match selector {
+                    "remove_parent" | "replace_references" => argument.value.resolve(&AlsoDeleted(&active.draft)),
+                    _ => Err(name),
+                });
                 let value = value.map_err(|name| raise(native::unknown_object(&active.draft, &name)))?;
                 match &argument.name {
                     Some(name) => args.named.push((name.clone(), value)),
@@ -369,7 +372,8 @@ impl Vm {
                     }
                     (Some(id), _) => id,
                     (None, Some(prototype)) if !prototype.is_empty() => {
-                        return native::create(&mut active, prototype, name, args).map_err(raise);
+                        let id = native::create(&mut active, prototype, name, args).map_err(raise)?;
+                        break 'met (id, None);
                     }
                     (None, _) => return Err(raise(native::unknown_object(&active.draft, name))),
                 },
@@ -377,7 +381,11 @@ impl Vm {
             if active.draft.object(id).is_none() {
                 return Err(raise(gone(&active.draft.title(id))));
             }
-            (id, args)
+            (id, Some(args))
+        };
+        let Some(args) = args else {
+            self.shared.initialise(&self.lua, id)?;
+            return Ok(Value::Object(id));
         };
         let answer = self.send(active, id, selector, args)?;
         from_lua(&answer, &self.shared.proxies).map_err(raise)
@@ -419,6 +427,12 @@ impl Vm {
                 self.shared.call_native(&self.lua, id, selector, args)
             }
             Found::Nothing => {
+                let by_place = args.positional.iter().map(|_| None);
+                let names: Vec<Option<Name>> =
+                    by_place.chain(args.named.iter().map(|(name, _)| Some(name.clone()))).collect();
+                if self.shared.write_unanswered(id, selector, &names)? {
+                    return self.send(active, id, selector, args);
+                }
                 if let Some((name, _)) = args.named.first()
                     && lookup(&active.borrow().draft, id, "does_not_understand").is_some()
                 {
@@ -432,6 +446,27 @@ impl Vm {
                 Ok(answer.into_iter().next().unwrap_or(LuaValue::Nil))
             }
         }
+    }
+}
+
+/// A world in which the digits of a deleted object are known as long as something refers to it.
+struct AlsoDeleted<'a>(&'a dyn Objects);
+
+impl Objects for AlsoDeleted<'_> {
+    fn object(&self, id: ObjectId) -> Option<ObjectRef<'_>> {
+        self.0.object(id)
+    }
+
+    fn named(&self, name: &str) -> Option<ObjectId> {
+        self.0.named(name)
+    }
+
+    fn ids(&self) -> Vec<ObjectId> {
+        self.0.ids()
+    }
+
+    fn meant(&self, text: &str) -> Option<ObjectId> {
+        self.0.meant(text).or_else(|| dangling(self.0, &digits_of(text)?))
     }
 }
 

@@ -78,7 +78,12 @@ fn convert(value: &LuaValue, proxies: &Proxies, depth: usize, budget: &mut Budge
             Some(id) => Value::Object(id),
             None => {
                 let (table, is_list) = behind(table);
-                if is_list.is_none() && table.metatable().is_some() {
+                if let Some(meta) = table.metatable().filter(|_| is_list.is_none()) {
+                    if meta.contains_key(super::mirror::MIRRORED).unwrap_or(false) {
+                        return Err(refused(
+                            "a mirror can't be stored or passed; keep the object, and reflect it again",
+                        ));
+                    }
                     return Err(refused("`world` is no object, and can't be stored or passed"));
                 }
                 let value = container(&table, proxies, depth, budget)?;

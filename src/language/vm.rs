@@ -6,6 +6,7 @@ use super::callbacks::{connect, connect_globals, connect_natives};
 use super::crossing::{Shared, Stale};
 use super::fuel::Fuel;
 use super::library::connect_library;
+use super::mirror::connect_mirrors;
 use super::values::to_lua;
 use crate::object::{ObjectId, Value};
 use mlua::chunk::{ChunkMode, Compiler};
@@ -133,6 +134,7 @@ impl Vm {
             }
         }
         connect_globals(&lua, &shared)?;
+        connect_mirrors(&lua, &shared)?;
         for name in REMOVED {
             globals.raw_remove(name)?;
         }

@@ -16,6 +16,7 @@ mod method;
 mod name;
 mod nearest;
 mod outcome;
+mod references;
 mod replica;
 mod size;
 mod slot;
@@ -29,12 +30,16 @@ pub use draft::Draft;
 pub use edit::{Edit, EditKind};
 pub use event::{Event, EventBody, LogEvent, LogLevel, Problem, StateUpdateEvent, Status};
 pub use image::Image;
-pub use lookup::{Found, ancestors, children, inherited, lookup, lookup_in_parents, lookup_through};
+pub use lookup::{
+    Found, Hidden, LookupReport, ancestors, children, hidden_slots, inherited, lookup, lookup_in_parents,
+    lookup_report, lookup_through,
+};
 pub use message::{Argument, Envelope, Literal, Post, Target, UICommand};
 pub use method::{MethodVersion, Origin};
 pub use name::{Name, NameError};
 pub use nearest::nearest;
 pub use outcome::{Fault, FaultKind, Outcome};
+pub use references::{dangling, reachable, referrers};
 pub use replica::Replica;
 pub use slot::{Slot, SlotContent, Slots};
 pub use tick::{TICKS_A_SECOND, Tick};
@@ -169,9 +174,18 @@ impl ObjectRef<'_> {
     }
 }
 
+/// Digits of an id that are enough to mean an object.
+const FEWEST_DIGITS: usize = 8;
+
 /// How an unnamed object is called in texts.
 pub fn untitled(id: ObjectId) -> String {
     format!("<{}>", &id.0.simple().to_string()[..12])
+}
+
+/// The digits of an id in angle brackets, as an unnamed object is called.
+pub fn digits_of(text: &str) -> Option<String> {
+    let digits = text.strip_prefix('<')?.strip_suffix('>')?;
+    Some(digits.replace('-', "").to_ascii_lowercase())
 }
 
 /// A world that can be read: the components, an [`Image`], or a [`Draft`] over either.
@@ -188,11 +202,8 @@ pub trait Objects {
     /// The object that a person means: by its name, or by its id in angle brackets, of which the first digits are enough
     /// where only one object's begins so.
     fn meant(&self, text: &str) -> Option<ObjectId> {
-        let Some(digits) = text.strip_prefix('<').and_then(|text| text.strip_suffix('>')) else {
-            return self.named(text);
-        };
-        let digits = digits.replace('-', "").to_ascii_lowercase();
-        let is_meant = |id: &ObjectId| digits.len() >= 8 && id.0.simple().to_string().starts_with(&digits);
+        let Some(digits) = digits_of(text) else { return self.named(text) };
+        let is_meant = |id: &ObjectId| digits.len() >= FEWEST_DIGITS && id.0.simple().to_string().starts_with(&digits);
         let mut found = self.ids().into_iter().filter(is_meant);
         let first = found.next()?;
         found.next().is_none().then_some(first)

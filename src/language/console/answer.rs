@@ -167,6 +167,14 @@ pub fn change_lines(changes: &[Change], objects: &dyn Objects) -> Vec<String> {
         }
         _ => Vec::new(),
     };
+    // A slot that goes and comes back in its place under another name.
+    let renamed = |place: usize| match (changes.get(place)?, changes.get(place + 1)?) {
+        (
+            Change::SetSlot { id, slot: from, place, before: Some(before), after: None },
+            Change::SetSlot { id: same, slot: to, place: to_place, before: None, after: Some(after) },
+        ) if id == same && place == to_place && has_content_of(before, after) => Some((from, to)),
+        _ => None,
+    };
     let line = |change: &Change| {
         let title = objects.title(change.id());
         match change {
@@ -174,6 +182,16 @@ pub fn change_lines(changes: &[Change], objects: &dyn Objects) -> Vec<String> {
                 Some(format!("{} is new, a child of {}", object.title(), parents(&object.parents)))
             }
             Change::Delete(object) => Some(format!("{} is deleted", object.title())),
+            Change::SetSlot { slot, before: Some(before), after: Some(after), .. }
+                if before.doc != after.doc && slot_text(before, objects) == slot_text(after, objects) =>
+            {
+                let doc = shortened(after.doc.lines().next().unwrap_or_default(), COLUMNS).into_owned();
+                Some(if doc.is_empty() {
+                    format!("{title}.{slot} says nothing of itself now")
+                } else {
+                    format!("{title}.{slot}  -- {doc}")
+                })
+            }
             Change::SetSlot { slot, before, after, .. } => {
                 let before = before.as_ref().map(|slot| slot_text(slot, objects));
                 Some(match (before, after.as_ref().map(|slot| slot_text(slot, objects))) {
@@ -191,7 +209,27 @@ pub fn change_lines(changes: &[Change], objects: &dyn Objects) -> Vec<String> {
             Change::SetParents { after, .. } => Some(format!("{title} delegates to {}", parents(after))),
         }
     };
-    changes.iter().flat_map(|change| line(change).into_iter().chain(edited(change))).collect()
+    let mut lines = Vec::new();
+    let mut place = 0;
+    while let Some(change) = changes.get(place) {
+        if let Some((from, to)) = renamed(place) {
+            lines.push(format!("{}.{from} is called {to} now", objects.title(change.id())));
+            place += 2;
+            continue;
+        }
+        lines.extend(line(change).into_iter().chain(edited(change)));
+        place += 1;
+    }
+    lines
+}
+
+fn has_content_of(slot: &Slot, other: &Slot) -> bool {
+    slot.doc == other.doc
+        && match (&slot.content, &other.content) {
+            (SlotContent::Value(value), SlotContent::Value(other)) => value.same(other),
+            (SlotContent::Method(method), SlotContent::Method(other)) => method.source == other.source,
+            _ => false,
+        }
 }
 
 /// What changed inside a list or map, each at its place; of many only the first.

@@ -1,5 +1,6 @@
 //! `clone`, `copy`, `delete`, `rename`, `add_parent`, `remove_parent`, and making an object by naming it.
 
+use super::references::tell_referrers;
 use super::{Args, Call, slot_name};
 use crate::language::crossing::Stale;
 use crate::language::object_file::is_built_in;
@@ -111,7 +112,7 @@ pub(in crate::language) fn create(
     prototype: &str,
     name: &str,
     args: Args,
-) -> Result<Value, Fault> {
+) -> Result<ObjectId, Fault> {
     let name = free_name(&active.draft, name)?;
     if let Some(extra) = args.positional.first() {
         let message = format!("slots of a new object are given by name, as in x=5; this is {}", extra.kind());
@@ -141,7 +142,7 @@ pub(in crate::language) fn create(
     active.draft.apply(Change::Create(Box::new(object)));
     let from = active.draft.title(parent);
     active.log(format!("{title} was not found, so it was created from {from}"))?;
-    Ok(Value::Object(id))
+    Ok(id)
 }
 
 /// The place on the grid nearest to the world's centre where no object has its own x and y.
@@ -182,6 +183,8 @@ fn free_place(objects: &dyn Objects) -> (f64, f64) {
 
 /// `delete`: refused for an object that others delegate to, unless forced, and for the first image.
 pub(super) fn delete(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
+    // What refers to an object costs a look at every value: the first look of a turn is free, and only then it is told.
+    let tells = !call.active.scanned;
     call.account_scan();
     let heirs = children(&call.active.draft, call.receiver);
     let draft = &call.active.draft;
@@ -211,14 +214,18 @@ pub(super) fn delete(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
         );
         return Err(Fault::new(FaultKind::Refused, message));
     }
+    if tells {
+        tell_referrers(call, object.id)?;
+    }
     call.stale.push((object.id, Stale::Everything));
     call.active.draft.apply(Change::Delete(Box::new(object)));
     Ok(Value::Nil)
 }
 
-/// What the world itself uses: every path ends at the root, every expression runs on the workspace.
+/// What the world itself uses: every path ends at the root, every expression runs on the workspace, the codex has the
+/// rules.
 fn is_needed(id: ObjectId) -> bool {
-    ["proto", "timer", "workspace"].map(ObjectId::genesis).contains(&id)
+    ["codex", "proto", "timer", "workspace"].map(ObjectId::genesis).contains(&id)
 }
 
 /// `rename to=p3`.
@@ -262,11 +269,8 @@ pub(super) fn add_parent(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
 
 /// `remove_parent parent=@other`.
 pub(super) fn remove_parent(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    let parent = match call.args.value("parent")? {
-        // A parent that was deleted can be taken out as well.
-        Value::Object(id) => id,
-        _ => call.object("parent")?,
-    };
+    // A parent that was deleted can be taken out as well.
+    let parent = call.object_or_its_rest("parent")?;
     let draft = &call.active.draft;
     let before = draft.object(call.receiver).map(|object| object.parents.to_vec()).unwrap_or_default();
     if !before.contains(&parent) {

@@ -2,7 +2,7 @@
 
 use super::{Call, slot_name};
 use crate::language::crossing::Stale;
-use crate::language::turn::Authored;
+use crate::language::turn::{Active, Authored};
 use crate::object::{
     Change, Draft, Fault, FaultKind, MethodVersion, Name, ObjectId, Objects, Origin, Slot, Value, nearest,
 };
@@ -19,8 +19,18 @@ pub(in crate::language) fn accept_method(
     let follows = object.and_then(|object| object.slots.get(&selector)?.as_method()).map_or(0, |now| now.number);
     let version = MethodVersion { number, follows, ..version };
     draft.apply(Change::AddVersion { id, selector: selector.clone(), version: Box::new(version.clone()) });
-    draft.set_slot(id, selector, Some(Slot::method(version.clone())));
+    let slot = documented(draft, id, &selector, version.clone());
+    draft.set_slot(id, selector, Some(slot));
     version
+}
+
+/// The slot of a method that takes the place of another: what `document` says of the slot stays.
+fn documented(draft: &Draft<'_>, id: ObjectId, selector: &Name, version: MethodVersion) -> Slot {
+    let now = draft.object(id).and_then(|object| object.slots.get(selector));
+    let own = now.filter(|slot| slot.as_method().is_some_and(|method| method.doc != slot.doc));
+    let doc = own.map(|slot| slot.doc.clone());
+    let slot = Slot::method(version);
+    Slot { doc: doc.unwrap_or_else(|| slot.doc.clone()), ..slot }
 }
 
 /// `add_method selector=m source="function(self, dx) … end"`.
@@ -57,20 +67,31 @@ pub(super) fn reprogram_method(call: &mut Call<'_, '_>) -> Result<Value, Fault> 
     };
     let active = &mut *call.active;
     let authored = active.services.author(&active.draft, call.receiver, &instructions, selector.as_ref())?;
+    let (selector, version, told) = accept_authored(active, call.receiver, instructions, authored);
+    call.stale.push((call.receiver, Stale::Slot(selector.to_string())));
+    call.active.log(format!("Understood: {told}"))?;
+    Ok(Value::Text(signature(&selector, &version)))
+}
+
+/// Puts what was written from plain words into an object. Answers also how the words were understood.
+pub(in crate::language) fn accept_authored(
+    active: &mut Active<'_>,
+    id: ObjectId,
+    instruction: String,
+    authored: Authored,
+) -> (Name, MethodVersion, String) {
     let Authored { author, selector, params, source, doc, paraphrase, contract, verdicts } = authored;
-    let gates = verdicts.len();
+    let told = format!("{paraphrase} {} gates passed.", verdicts.len());
     let version = MethodVersion {
         number: 0,
         follows: 0,
         params,
         source,
         doc,
-        origin: Origin { author, instruction: instructions, contract, verdicts, sequence: active.sequence },
+        origin: Origin { author, instruction, contract, verdicts, sequence: active.sequence },
     };
-    let version = accept_method(&mut active.draft, call.receiver, selector.clone(), version);
-    call.stale.push((call.receiver, Stale::Slot(selector.to_string())));
-    active.log(format!("Understood: {paraphrase} {gates} gates passed."))?;
-    Ok(Value::Text(signature(&selector, &version)))
+    let version = accept_method(&mut active.draft, id, selector.clone(), version);
+    (selector, version, told)
 }
 
 /// `remove_method selector=m`.
@@ -103,7 +124,8 @@ pub(super) fn undo_method(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
         Some(version) => format!("{} is version {} again", signature(&selector, version), version.number),
         None => format!("{selector} is gone: there was no method before the first version"),
     };
-    call.put(selector, earlier.cloned().map(Slot::method))?;
+    let slot = earlier.cloned().map(|version| documented(&call.active.draft, call.receiver, &selector, version));
+    call.put(selector, slot)?;
     Ok(Value::Text(answer))
 }
 

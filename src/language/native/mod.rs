@@ -1,22 +1,24 @@
 //! The messages that every object answers because the root prototype does, written in Rust.
 //!
-//! All but `describe` are reserved: no object can have a slot of that name, so tools always work.
+//! All but `describe` and `document` are reserved: no object can have a slot of that name, so tools always work.
 
 mod describe;
 mod family;
 mod methods;
+mod references;
 mod slots;
 
 pub(super) use family::{create, start_timer};
+pub(super) use methods::accept_authored;
 
 use super::crossing::Stale;
 use super::turn::Active;
-use crate::object::{Fault, FaultKind, Name, ObjectId, Objects, SlotContent, Value, ancestors, nearest};
+use crate::object::{Fault, FaultKind, Name, ObjectId, Objects, Slot, SlotContent, Value, ancestors, nearest};
 
 /// Safepoints that take as long as parsing a text.
 const PARSE: usize = 20_000;
 /// Safepoints that take as long as looking at one object of the world.
-const SCAN: usize = 16;
+pub(super) const SCAN: usize = 16;
 
 /// One root message.
 pub struct NativeSpec {
@@ -60,7 +62,7 @@ pub const NATIVES: &[NativeSpec] = &[
         params: &["as"],
         takes_slots: true,
         price: 20,
-        doc: "Makes a child that delegates to the object; further arguments become its slots.",
+        doc: "Makes a child with the given slots; it is sent `init` where a method answers that.",
         example: "clone point as=p1",
         run: family::clone,
     },
@@ -101,6 +103,15 @@ pub const NATIVES: &[NativeSpec] = &[
         run: |call| call.args.value("number"),
     },
     NativeSpec {
+        selector: "document",
+        params: &["slot", "text"],
+        takes_slots: false,
+        price: 20,
+        doc: "Says what an own slot is for.",
+        example: "document point slot=x text=\"left edge\"",
+        run: slots::document,
+    },
+    NativeSpec {
         selector: "evaluate",
         params: &["source"],
         takes_slots: false,
@@ -110,6 +121,15 @@ pub const NATIVES: &[NativeSpec] = &[
         run: |_| Ok(Value::Nil),
     },
     NativeSpec {
+        selector: "find_orphans",
+        params: &[],
+        takes_slots: false,
+        price: 100,
+        doc: "Lists objects without a name that nothing with a name leads to; it deletes none.",
+        example: "find_orphans workspace",
+        run: references::find_orphans,
+    },
+    NativeSpec {
         selector: "get",
         params: &["slot"],
         takes_slots: false,
@@ -117,6 +137,15 @@ pub const NATIVES: &[NativeSpec] = &[
         doc: "Answers a slot's value, own or inherited.",
         example: "get point slot=x",
         run: slots::get,
+    },
+    NativeSpec {
+        selector: "lookup_report",
+        params: &["slot"],
+        takes_slots: false,
+        price: 100,
+        doc: "Says where a slot comes from, on which way, and what it hides.",
+        example: "lookup_report point slot=x",
+        run: describe::lookup_report,
     },
     NativeSpec {
         selector: "remove_method",
@@ -153,6 +182,24 @@ pub const NATIVES: &[NativeSpec] = &[
         doc: "Gives the object another name; links stay.",
         example: "rename point to=p3",
         run: family::rename,
+    },
+    NativeSpec {
+        selector: "rename_slot",
+        params: &["from", "to"],
+        takes_slots: false,
+        price: 20,
+        doc: "Gives an own slot another name; its place, documentation and versions stay.",
+        example: "rename_slot point from=x to=left",
+        run: slots::rename_slot,
+    },
+    NativeSpec {
+        selector: "replace_references",
+        params: &["from", "to"],
+        takes_slots: false,
+        price: 100,
+        doc: "Has every slot in the world that refers to one object refer to another.",
+        example: "replace_references workspace from=@old to=@new",
+        run: references::replace_references,
     },
     NativeSpec {
         selector: "reprogram_method",
@@ -199,7 +246,7 @@ pub fn native_spec(selector: &str) -> Option<&'static NativeSpec> {
 
 /// Whether no object may have a slot of this name.
 pub fn is_reserved(selector: &str) -> bool {
-    selector != "describe" && native_spec(selector).is_some()
+    !["describe", "document"].contains(&selector) && native_spec(selector).is_some()
 }
 
 /// A name for an own slot.
@@ -225,6 +272,36 @@ pub fn selectors_of(objects: &dyn Objects, target: Option<ObjectId>) -> Vec<Stri
     selectors.sort();
     selectors.dedup();
     selectors
+}
+
+/// What of the whole world is looked through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scan {
+    /// Objects and their parents.
+    Objects,
+    /// Every slot as well.
+    Slots,
+    /// Every value of every slot as well.
+    Values,
+    /// The text of every method as well.
+    Methods,
+}
+
+/// What it costs to look through the whole world: nothing once in a turn, so that it always works.
+pub(super) fn scan_price(active: &mut Active<'_>, scan: Scan) -> usize {
+    if !std::mem::replace(&mut active.scanned, true) {
+        return 0;
+    }
+    let draft = &active.draft;
+    let ids = draft.ids();
+    let price = |slot: &Slot| match (&slot.content, scan) {
+        (SlotContent::Value(value), Scan::Values) => 1 + value.bytes() / 16,
+        (SlotContent::Method(method), Scan::Methods) => 1 + method.source.len() / 8,
+        _ => 1,
+    };
+    let slots = ids.iter().filter_map(|id| draft.object(*id)).flat_map(|object| object.slots.iter());
+    let slots: usize = if scan == Scan::Objects { 0 } else { slots.map(|(_, slot)| price(slot)).sum() };
+    SCAN * ids.len() + slots
 }
 
 /// The arguments of one message.
@@ -325,20 +402,30 @@ impl Call<'_, '_> {
         self.active.draft.title(self.receiver)
     }
 
-    /// The whole world is about to be looked through: free once in a turn, so that it always works.
+    /// The whole world is about to be looked through.
     pub(super) fn account_scan(&mut self) {
-        if std::mem::replace(&mut self.active.scanned, true) {
-            self.cost += SCAN * self.active.draft.ids().len();
-        }
+        self.account(Scan::Objects);
+    }
+
+    pub(super) fn account(&mut self, scan: Scan) {
+        self.cost += scan_price(self.active, scan);
     }
 
     /// Sets (or takes away) an own slot of the receiver.
-    pub(super) fn put(&mut self, name: Name, slot: Option<crate::object::Slot>) -> Result<(), Fault> {
+    pub(super) fn put(&mut self, name: Name, slot: Option<Slot>) -> Result<(), Fault> {
         self.stale.push((self.receiver, Stale::Slot(name.to_string())));
         if self.active.draft.set_slot(self.receiver, name, slot) {
             Ok(())
         } else {
             Err(super::send::gone(&self.title()))
+        }
+    }
+
+    /// As [`Self::object`], also one that was deleted.
+    pub(super) fn object_or_its_rest(&self, name: &str) -> Result<ObjectId, Fault> {
+        match self.args.value(name)? {
+            Value::Object(id) => Ok(id),
+            _ => self.object(name),
         }
     }
 
@@ -379,6 +466,7 @@ mod tests {
     fn the_table_is_sorted_and_found() {
         assert!(NATIVES.is_sorted_by_key(|spec| spec.selector));
         assert!(NATIVES.iter().all(|spec| native_spec(spec.selector).is_some()));
-        assert!(is_reserved("clone") && !is_reserved("describe") && !is_reserved("move_by"));
+        assert!(is_reserved("clone") && !is_reserved("describe") && !is_reserved("document"));
+        assert!(!is_reserved("move_by"));
     }
 }
