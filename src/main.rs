@@ -195,7 +195,7 @@ fn show_window(world: &std::path::Path, closing: &Closing) -> Result<u8, Stop> {
     let late = LateWaker::default();
     let (clock, waker) = (bridge::wall_clock(), late.waker());
     let wake = waker.clone();
-    let (awakened, alembic) = open(world, Some(new), (clock.unix_ms)(), move || wake.wake())?;
+    let (awakened, alembic) = open(world, Some(new), (clock.unix_ms)(), &mut TickReplay::new(), move || wake.wake())?;
     let mut app = App::new();
     app.add_plugins(WorkbenchPlugin { world_name: bridge::world_name(world), waker: late });
     let (asked, wake) = (closing.clone(), waker.clone());

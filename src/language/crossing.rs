@@ -123,6 +123,12 @@ impl Proxies {
         Ok(handle)
     }
 
+    /// Keeps these objects no longer: they are not in the world.
+    pub(super) fn let_go(&self, ids: &[ObjectId]) {
+        let mut handles = self.handles.borrow_mut();
+        ids.iter().for_each(|id| drop(handles.remove(id)));
+    }
+
     fn ids(&self) -> Vec<ObjectId> {
         self.handles.borrow().keys().copied().collect()
     }
@@ -163,6 +169,7 @@ pub(super) struct Shared {
     share: Function,
     retire: Function,
     misses: Cell<usize>,
+    begin: Function,
     pub(super) send_step: Function,
     pub(super) bind: Function,
     pub(super) unanswered: Function,
@@ -189,6 +196,7 @@ impl Shared {
             share: views.get("share")?,
             retire: views.get("retire")?,
             remember: prelude.get("remember")?,
+            begin: prelude.get("begin")?,
             send_step: prelude.get("send_step")?,
             bind: prelude.get("bind")?,
             unanswered: prelude.get("unanswered")?,
@@ -400,8 +408,9 @@ impl Shared {
     }
 
     /// A new turn begins.
-    pub(super) fn begin(&self) {
+    pub(super) fn begin(&self) -> mlua::Result<()> {
         self.misses.set(0);
+        self.fuel.unmetered(|| self.begin.call(()))
     }
 
     fn store(&self, id: ObjectId, name: &str, value: Value) -> mlua::Result<()> {

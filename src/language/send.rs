@@ -113,7 +113,7 @@ impl Shared {
         if let Some(fault) = syntax.unknown_global() {
             return Err(raise(fault));
         }
-        let code = format!("local resend, resend_via, too_many__, each__ = ...; {}", syntax.code);
+        let code = syntax.chunk();
         let chunk =
             lua.load(code).set_compiler(compiler()).set_name(format!("={title}.{selector}")).set_mode(ChunkMode::Text);
         let bound: MultiValue =

@@ -80,6 +80,11 @@ pub struct MethodSyntax {
 }
 
 impl MethodSyntax {
+    /// The text that the VM loads: it takes what the method sees besides the globals, and yields the method.
+    pub(super) fn chunk(&self) -> String {
+        format!("local resend, resend_via, too_many__, each__ = ...; {}", self.code)
+    }
+
     /// Why the text reaches for something that is not there, if it does.
     pub fn unknown_global(&self) -> Option<Fault> {
         let (name, line) = self.globals.iter().find(|(name, _)| !GLOBALS.contains(&name.as_str()))?;
@@ -121,7 +126,12 @@ pub fn parse_method(source: &str) -> Result<MethodSyntax, SyntaxFault> {
     let parser = std::thread::Builder::new().name("method parser".into()).stack_size(PARSER_STACK_BYTES);
     let reading = parser.spawn(move || read(&text));
     match reading.map(std::thread::JoinHandle::join) {
-        Ok(Ok(result)) => result,
+        Ok(Ok(Ok(syntax))) => {
+            // What runs has a little more in it than the text, and the VM's bounds count that.
+            let compiled = mlua::chunk::Compiler::new().compile(syntax.chunk());
+            compiled.map_err(|error| compiler_fault(&error.to_string())).map(|_| syntax)
+        }
+        Ok(Ok(refused)) => refused,
         Ok(Err(_)) => Err(SyntaxFault::new(1, "the text is nested too deep to be read")),
         Err(error) => Err(SyntaxFault::new(1, format!("there is no room to read the text: {error}"))),
     }

@@ -682,3 +682,26 @@ fn what_changes_in_a_long_list_is_all_that_is_written() {
         "[[1], \"y\", 20001, 1]"
     );
 }
+
+#[test]
+fn what_a_failed_turn_made_is_let_go() {
+    let mut world = Bench::new();
+    world.ask("create_thing a");
+    world.method("a", "make", "function(self) for _ = 1, 2000 do self:clone().n = 1 end error('no') end");
+    let mut held = Vec::new();
+    for _ in 0..6 {
+        world.fault("make a");
+        world.vm.lua.gc_collect().unwrap();
+        world.vm.lua.gc_collect().unwrap();
+        held.push(world.vm.used_bytes());
+    }
+    assert!(held[5] < held[1] + 200_000, "{held:?}");
+    // What is deleted is let go as well, and stays the same for whoever still refers to it.
+    world.ask("create_thing keeper kept=[]");
+    world.ask("= (function() local kid = world.a:clone() world.keeper.kept = {kid, kid} end)()");
+    world.ask("= (function() world.keeper.kept[1]:delete() end)()");
+    assert_eq!(
+        world.ask("= {world.keeper.kept[1] == world.keeper.kept[2], exists(world.keeper.kept[1])}"),
+        "[true, false]"
+    );
+}

@@ -7,8 +7,8 @@ use super::send::{Kind, gone, not_a_method};
 use super::values::from_lua;
 use super::vm::Vm;
 use crate::object::{
-    Draft, Edit, Envelope, Fault, FaultKind, MethodVersion, Name, ObjectId, ObjectRef, Objects, Outcome, Post, Slot,
-    SlotContent, Target, Value, dangling, digits_of, lookup,
+    Change, Draft, Edit, Envelope, Fault, FaultKind, MethodVersion, Name, ObjectId, ObjectRef, Objects, Outcome, Post,
+    Slot, SlotContent, Target, Value, dangling, digits_of, lookup,
 };
 use mlua::{MultiValue, Value as LuaValue};
 use std::cell::RefCell;
@@ -318,7 +318,12 @@ impl Vm {
                     self.shared.fuel.unmetered(|| self.shared.settle()).map_err(broken)
                 });
                 match settled {
-                    Ok(()) => return Ok((value, active)),
+                    Ok(()) => {
+                        let gone = |change: &Change| matches!(change, Change::Delete(_)).then(|| change.id());
+                        let gone: Vec<ObjectId> = active.draft.changes().iter().filter_map(gone).collect();
+                        self.shared.proxies.let_go(&gone);
+                        return Ok((value, active));
+                    }
                     Err(fault) => fault,
                 }
             }
@@ -326,8 +331,10 @@ impl Vm {
             Err(error) => fault_of(&error),
         };
         let spent = self.shared.fuel.spent();
-        let touched: Vec<ObjectId> = active.draft.changes().iter().map(crate::object::Change::id).collect();
-        self.take_back(&touched);
+        let touched: Vec<ObjectId> = active.draft.changes().iter().map(Change::id).collect();
+        let made = |change: &Change| matches!(change, Change::Create(_)).then(|| change.id());
+        let made: Vec<ObjectId> = active.draft.changes().iter().filter_map(made).collect();
+        self.take_back(&touched, &made);
         let mut fault = match active.doomed.take() {
             Some(doom) if doom.trace.is_empty() => Fault { trace: fault.trace, ..doom },
             Some(doom) => doom,

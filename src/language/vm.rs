@@ -66,7 +66,7 @@ pub struct Limits {
 impl Default for Limits {
     /// About ten milliseconds of running, and 64 MiB; no clock.
     fn default() -> Self {
-        Self { fuel: 1_000_000, memory_bytes: 64 << 20, clock: None, patience: Duration::from_secs(3) }
+        Self { fuel: 1_000_000, memory_bytes: 64 << 20, clock: None, patience: Duration::from_secs(2) }
     }
 }
 
@@ -107,6 +107,10 @@ impl Vm {
         let globals = lua.globals();
 
         let (cross, ids) = (lua.create_table()?, lua.create_table()?);
+        // An object that nothing refers to any more is not kept by being known.
+        let weak = lua.create_table()?;
+        weak.set("__mode", "k")?;
+        ids.set_metatable(Some(weak))?;
         let load = |name: &str, text: &'static str| {
             let own = Compiler::new().set_disabled_builtins(NO_SHORT_CUTS);
             let chunk = lua.load(text).set_compiler(own).set_name(format!("={name}"));
@@ -114,9 +118,13 @@ impl Vm {
         };
         let views: Table = load("views", include_str!("views.luau"))?.call((&cross, &ids))?;
         let library: Table = load("library", include_str!("library.luau"))?.call((&cross, &ids, &views))?;
-        let each: LuaValue = library.get("each")?;
-        let prelude: Table =
-            load("prelude", include_str!("prelude.luau"))?.call((&cross, &ids, &views, super::syntax::SEND, each))?;
+        let prelude: Table = load("prelude", include_str!("prelude.luau"))?.call((
+            &cross,
+            &ids,
+            &views,
+            super::syntax::SEND,
+            &library,
+        ))?;
         let shared = Rc::new(Shared::new(&prelude, &views, ids, fuel.clone())?);
         connect(&lua, &cross, &shared)?;
         connect_library(&lua, &cross, &shared)?;
@@ -156,12 +164,11 @@ impl Vm {
         let deadline =
             self.limits.clock.filter(|_| fuel.is_none()).map(|clock| (clock, clock() + self.limits.patience));
         self.shared.fuel.start(fuel.unwrap_or(self.limits.fuel), self.held.get(), deadline);
-        self.shared.begin();
-        Ok(())
+        self.shared.begin()
     }
 
     /// Brings the caches back to the world as it was before a failed turn.
-    pub(super) fn take_back(&self, touched: &[ObjectId]) {
+    pub(super) fn take_back(&self, touched: &[ObjectId], made: &[ObjectId]) {
         self.shared.fuel.end();
         let _ = self.lua.set_memory_limit(0);
         let restored = self
@@ -171,6 +178,7 @@ impl Vm {
         if restored.is_err() {
             let _ = self.shared.forget_all();
         }
+        self.shared.proxies.let_go(made);
         // A whole collection takes long in a large world: only where the turn left much.
         if self.lua.used_memory() > self.held.get() + MUCH_GARBAGE {
             let _ = self.lua.gc_collect();
