@@ -8,6 +8,7 @@ pub mod console;
 mod crossing;
 mod fault;
 mod fuel;
+mod import;
 mod library;
 mod native;
 mod object_file;
@@ -19,8 +20,9 @@ mod turn;
 mod values;
 mod vm;
 
+pub use import::{Counts, Plan, plan_import};
 pub use native::{NATIVES, NativeSpec, is_reserved, native_spec, selectors_of};
-pub use object_file::{ObjectFileError, genesis_objects, is_built_in, read_object_file};
+pub use object_file::{ObjectFileError, genesis_objects, is_built_in, read_object_file, write_object_file};
 pub use syntax::{GLOBALS, MAX_SOURCE_BYTES, MethodSyntax, SyntaxFault, parse_method};
 pub use turn::{Authored, NoServices, Passed, Services, TurnRequest};
 pub use vm::{Limits, Vm, VmError};

@@ -110,6 +110,8 @@ pub(super) struct Active<'a> {
     doomed: Option<Fault>,
     /// Whether the whole world was looked through once.
     pub(super) scanned: bool,
+    /// Whether the message is an import that has not begun.
+    pub(super) may_import: bool,
     /// Objects whose `does_not_understand` is answering, with what they were sent.
     pub(super) unanswered: Vec<(ObjectId, String)>,
     world_id: Uuid,
@@ -214,6 +216,7 @@ impl Vm {
             issued_at: request.envelope.issued_at,
             doomed: None,
             scanned: false,
+            may_import: request.envelope.selector.as_str() == "import",
             unanswered: Vec::new(),
             world_id: request.world_id,
             message_id: request.envelope.message_id,

@@ -223,7 +223,8 @@ fn edit_lines(slot: &str, edits: &[Edit], objects: &dyn Objects) -> Vec<String> 
     lines
 }
 
-fn slot_text(slot: &Slot, objects: &dyn Objects) -> String {
+/// What stands in a slot, shortened to a line.
+pub(in crate::language) fn slot_text(slot: &Slot, objects: &dyn Objects) -> String {
     let text = match &slot.content {
         SlotContent::Value(value) => value.text(objects),
         SlotContent::Method(method) => {

@@ -176,7 +176,7 @@ pub(super) fn delete(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
 }
 
 /// What the world itself uses: every path ends at the root, every expression runs on the workspace.
-fn is_needed(id: ObjectId) -> bool {
+pub(in crate::language) fn is_needed(id: ObjectId) -> bool {
     [ObjectId::proto(), ObjectId::genesis("workspace")].contains(&id)
 }
 

@@ -4,10 +4,11 @@
 
 mod describe;
 mod family;
+mod import;
 mod methods;
 mod slots;
 
-pub(super) use family::create;
+pub(super) use family::{create, is_needed};
 
 use super::crossing::Stale;
 use super::turn::Active;
@@ -117,6 +118,15 @@ pub const NATIVES: &[NativeSpec] = &[
         doc: "Answers a slot's value, own or inherited.",
         example: "get point slot=x",
         run: slots::get,
+    },
+    NativeSpec {
+        selector: "import",
+        params: &["files"],
+        takes_slots: false,
+        price: PARSE,
+        doc: "Makes objects equal to object files, all or none; the console's `import FOLDER` sends it.",
+        example: "import shapes",
+        run: import::import,
     },
     NativeSpec {
         selector: "remove_method",
