@@ -111,7 +111,7 @@ fn in_file_order<S>(slots: &mut [(Name, S)], is_method: impl Fn(&S) -> bool) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::object::{Image, MapKey, Value};
     use proptest::prelude::*;
@@ -272,7 +272,8 @@ end
         prop_oneof![4 => value, 1 => method]
     }
 
-    fn object() -> impl Strategy<Value = Object> {
+    /// Any object that a file can hold.
+    pub(crate) fn object() -> impl Strategy<Value = Object> {
         let slots = prop::collection::vec(("[a-e_]{1,3}", slot()), 0..9);
         (any::<u128>(), prop::option::of("[a-z]{4,9}"), slots, any::<bool>()).prop_map(|(id, name, slots, is_child)| {
             let mut object = Object::new(ObjectId(Uuid::from_u128(id | 1)));
