@@ -31,7 +31,7 @@ struct Cli {
 const AFTER: &str = "\
 Exit codes:
   0  all was done
-  1  a line failed or was refused, or there is no such object
+  1  a line or an import failed or was refused, there is no such object, or a folder differs from the world
   2  the arguments are wrong
   3  the world cannot be opened: absent, in use, of another format, unusable storage
   4  damage was found

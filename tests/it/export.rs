@@ -182,6 +182,7 @@ fn a_method_that_a_gate_refuses_is_refused_in_a_file() {
 fn the_console_exports_and_imports_in_a_world_that_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let (world, folder) = (dir.path().join("world"), dir.path().join("two words"));
+    let method = |n| format!("add_method point selector=m source=\"function(self) return {n} end\"\n");
     let line = format!("create_point point x=1\nexport \"{}\"\nset point x=5\n", folder.display());
     let (told, code) = answers(&world, line.as_bytes());
     assert_eq!(code, Some(0), "{told:#?}");
@@ -191,6 +192,13 @@ fn the_console_exports_and_imports_in_a_world_that_goes_on() {
     assert_eq!(code, Some(0), "{told:#?}");
     assert_eq!((&told[0]["status"], &told[1]["result"]), (&"completed".into(), &1.into()), "{told:#?}");
     assert_eq!(told[2]["result"], "0 written, 1 unchanged");
+    // What the VM knew of an object is forgotten with it.
+    let (path, old, new) = (folder.display(), method(1), method(2));
+    let line =
+        format!("{old}m point\nexport {path}\n{new}m point\nimport {path}\nm point\nundo_method point m\nm point\n");
+    let (told, code) = answers(&world, line.as_bytes());
+    assert_eq!(code, Some(0), "{told:#?}");
+    assert_eq!([1, 4, 6, 8].map(|at: usize| told[at]["result"].as_u64().unwrap()), [1, 2, 1, 2], "{told:#?}");
     // A report works beside a workbench that has the world open; an import says who has it.
     let mut command = workbench(["--headless", "--json", "--world"]);
     let mut open = command.arg(&world).stdin(std::process::Stdio::piped()).spawn().unwrap();

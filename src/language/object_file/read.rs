@@ -120,7 +120,7 @@ fn read(file: &str, text: &str) -> Read<ObjectFile> {
         }
     }
     let name = take("name").map(|part| Ok::<_, (usize, String)>((part.line, text_of(part)?))).transpose()?;
-    let id = take("id").map(|part| Ok::<_, (usize, String)>(uuid(text_of(part)?, part.line)?)).transpose()?;
+    let id = take("id").map(|part| uuid(text_of(part)?, part.line)).transpose()?;
     let (parents, order, slots) = (take("parents").cloned(), take("order").cloned(), take("slots").cloned());
     if let Some((key, part)) = fields.into_iter().next() {
         let known = "format, name, id, parents, order, slots, deleted";
