@@ -32,7 +32,7 @@ struct Cli {
 const AFTER: &str = "\
 Exit codes:
   0  all was done
-  1  a line failed or was refused, or there is no such object
+  1  a line or an import failed or was refused, there is no such object, or a folder differs from the world
   2  the arguments are wrong
   3  the world cannot be opened: absent, in use, of another format, unusable storage
   4  damage was found
@@ -75,6 +75,35 @@ enum Task {
         /// Begin with this message
         #[arg(long, value_name = "N", default_value_t = 1)]
         from: u64,
+    },
+    /// The objects as files, one each, written to a folder; also while a workbench has the world open
+    Export {
+        /// The folder; docs/object-files.md is the form of the files
+        dir: PathBuf,
+        #[command(flatten)]
+        world: WorldArgs,
+        /// Objects of the first image too, where they are as they were
+        #[arg(long)]
+        all: bool,
+        /// Write nothing; exit code 1 if the folder differs from the world
+        #[arg(long, conflicts_with_all = ["prune", "force"])]
+        check: bool,
+        /// Remove files that were written earlier and whose objects are gone
+        #[arg(long)]
+        prune: bool,
+        /// Replace also files that were changed since they were written
+        #[arg(long)]
+        force: bool,
+    },
+    /// Make objects equal to the files of a folder, all or none; the plan is shown before
+    Import {
+        /// The folder
+        dir: PathBuf,
+        #[command(flatten)]
+        world: WorldArgs,
+        /// Show the plan and do nothing; also while a workbench has the world open
+        #[arg(long)]
+        preview: bool,
     },
     /// Check every record and the chain; print counts and the world hash
     Verify {
@@ -136,7 +165,12 @@ fn watched() -> Option<Result<u8, Stop>> {
 }
 
 fn run(cli: Cli) -> Result<u8, Stop> {
-    if matches!(cli.command, Some(Task::Show { .. } | Task::Log { .. } | Task::Verify { .. }))
+    let is_report = |task: &Task| match task {
+        Task::Show { .. } | Task::Log { .. } | Task::Verify { .. } | Task::Export { .. } => true,
+        Task::Import { preview, .. } => *preview,
+        Task::FirstConversation { .. } => false,
+    };
+    if cli.command.as_ref().is_some_and(is_report)
         && let Some(ended) = watched()
     {
         return ended;
@@ -152,6 +186,20 @@ fn run(cli: Cli) -> Result<u8, Stop> {
         }
         Some(Task::Show { object: None, world, json }) => Ok(bridge::show_all(&folder(world)?, json, out)?),
         Some(Task::Log { world, json, from }) => Ok(bridge::log(&folder(world)?, from, json, out)?),
+        Some(Task::Export { dir, world, all, check, prune, force }) => {
+            Ok(bridge::export(&folder(world)?, &dir, bridge::ExportOptions { all, check, prune, force }, out)?)
+        }
+        Some(Task::Import { dir, world, preview }) => {
+            let files = bridge::ImportFolder::read(&dir).map_err(bridge::ReportError::from)?;
+            let world = folder(world)?;
+            if preview {
+                return Ok(bridge::preview(&world, &files, out)?);
+            }
+            let (closing, sleep) = Closing::new();
+            let (awakened, alembic) = wake(&world, &closing)?;
+            bridge::run_import(awakened, alembic, (closing, sleep), files)
+                .map_err(|error| Stop(exit::FAILED, error.to_string()))
+        }
         Some(Task::Verify { world }) => Ok(bridge::verify(&folder(world)?, out)?),
     }
 }

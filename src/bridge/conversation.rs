@@ -1,9 +1,12 @@
 //! A conversation by lines: each is sent, followed to its durable outcome, and answered in order.
 
+use super::export::{ExportOptions, export_image};
+use super::import::ImportFolder;
 use crate::language::console::{ConsoleLine, LocalCommand, parse_line};
 use crate::object::{EventBody, Fault, FaultKind, LogEvent, Outcome, Replica, StateUpdateEvent, Target, UICommand};
 use crate::systems::{Busy, Port, Received};
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 
 /// How a line ended.
@@ -18,6 +21,8 @@ pub(super) enum Answer {
     Refused(Fault),
     /// It asks for what the console knows.
     Local(LocalCommand),
+    /// The console did it.
+    Told(String),
 }
 
 /// An outcome as it was told when it settled, when all names in it still meant what the turn meant.
@@ -31,6 +36,8 @@ pub(super) struct Told {
 struct Entry {
     line: u64,
     stage: Stage,
+    /// The folder that it imports, if it does.
+    folder: Option<ImportFolder>,
 }
 
 enum Stage {
@@ -73,11 +80,25 @@ impl Conversation {
     pub(super) fn say(&mut self, line: u64, text: Result<String, Fault>) {
         let stage = match text.and_then(|text| parse_line(&text)) {
             Ok(ConsoleLine::Blank) => return,
+            Ok(ConsoleLine::Local(LocalCommand::Import(folder))) => match ImportFolder::read(Path::new(&folder)) {
+                Ok(folder) => return self.import(line, folder),
+                Err(error) => Stage::Ended(Answer::Refused(Fault::new(FaultKind::Refused, error.to_string()))),
+            },
             Ok(ConsoleLine::Local(command)) => Stage::Ended(Answer::Local(command)),
             Ok(ConsoleLine::Message(command)) => Stage::Unsent(command),
             Err(fault) => Stage::Ended(Answer::Refused(fault)),
         };
-        self.entries.push_back(Entry { line, stage });
+        self.entries.push_back(Entry { line, stage, folder: None });
+        self.send_what_may_go();
+    }
+
+    /// Takes in a folder of object files as a line that imports it.
+    pub(super) fn import(&mut self, line: u64, folder: ImportFolder) {
+        let stage = match folder.command() {
+            Ok(command) => Stage::Unsent(command),
+            Err(error) => Stage::Ended(Answer::Refused(Fault::new(FaultKind::Internal, error.to_string()))),
+        };
+        self.entries.push_back(Entry { line, stage, folder: Some(folder) });
         self.send_what_may_go();
     }
 
@@ -227,8 +248,29 @@ impl Conversation {
         let entry = self.entries.pop_front()?;
         self.send_what_may_go();
         match entry.stage {
-            Stage::Ended(answer) => Some((entry.line, answer)),
+            Stage::Ended(Answer::Local(LocalCommand::Export(folder))) => Some((entry.line, self.export(&folder))),
+            Stage::Ended(answer) => {
+                if let (Some(folder), Answer::Message { outcome, .. }) = (entry.folder, &answer)
+                    && matches!(**outcome, Outcome::Completed { .. })
+                {
+                    // The import is done. Where it can't be noted, the next export only asks before it replaces files.
+                    let _ = folder.note_imported(&self.replica.image);
+                }
+                Some((entry.line, answer))
+            }
             _ => None,
+        }
+    }
+
+    fn export(&self, folder: &str) -> Answer {
+        let mut out = Vec::new();
+        let refused = |why: String| Answer::Refused(Fault::new(FaultKind::Refused, why));
+        match export_image(&self.replica.image, Path::new(folder), ExportOptions::default(), &mut out) {
+            Err(error) => refused(error.to_string()),
+            Ok(code) => {
+                let told = String::from_utf8_lossy(&out).trim_end().to_string();
+                if code == super::exit::DONE { Answer::Told(told) } else { refused(told) }
+            }
         }
     }
 

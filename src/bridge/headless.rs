@@ -1,11 +1,12 @@
 //! The world without a window: a loop that runs a frame when something woke it, and a console beside it.
 
 use super::clock::wall_clock;
+use super::import::{ImportFolder, import};
 use super::piped::{Ended, converse};
 use super::{exit, terminal};
 use crate::language::VmError;
 use crate::persistence::{Alembic, Awakened};
-use crate::systems::{Busy, Waker, close_world, has_work, install_world};
+use crate::systems::{Busy, Port, Waker, close_world, has_work, install_world};
 use bevy::app::ScheduleRunnerPlugin;
 use bevy::prelude::*;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -70,25 +71,55 @@ impl Closing {
 pub fn run_headless(
     awakened: Awakened,
     alembic: Alembic,
-    (closing, sleep): (Closing, Receiver<()>),
+    closing: (Closing, Receiver<()>),
     as_json: bool,
     history: PathBuf,
+) -> Result<u8, HeadlessError> {
+    let is_typed = io::stdin().is_terminal();
+    run(awakened, alembic, closing, "console", is_typed, move |port| {
+        if is_typed && !as_json {
+            terminal::converse(port, history)
+        } else {
+            let input = io::BufReader::new(io::stdin());
+            converse(input, &mut io::stdout().lock(), &mut io::stderr(), port, as_json)
+        }
+    })
+}
+
+/// Runs a world until a folder of object files is imported, or refused. Answers the exit code.
+///
+/// # Errors
+/// The world could not be started; nothing was taken in.
+pub fn run_import(
+    awakened: Awakened,
+    alembic: Alembic,
+    closing: (Closing, Receiver<()>),
+    folder: ImportFolder,
+) -> Result<u8, HeadlessError> {
+    run(awakened, alembic, closing, "import", false, move |port| {
+        import(port, folder, &mut io::stdout(), &mut io::stderr())
+    })
+}
+
+/// Runs a world with somebody who talks to it, until that ends. `is_typed`: they may wait for a line that nobody types.
+fn run(
+    awakened: Awakened,
+    alembic: Alembic,
+    (closing, sleep): (Closing, Receiver<()>),
+    sender_id: &str,
+    is_typed: bool,
+    talk: impl FnOnce(Port) -> Ended + Send + 'static,
 ) -> Result<u8, HeadlessError> {
     let mut app = App::new();
     app.add_plugins(MinimalPlugins.build().disable::<ScheduleRunnerPlugin>());
     let switchboard = install_world(&mut app, awakened, alembic, wall_clock(), closing.waker())?;
-    let port = switchboard.connect("console")?;
+    let port = switchboard.connect(sender_id)?;
 
     let interrupted = closing.clone();
     ctrlc::set_handler(move || interrupted.ask()).map_err(|error| HeadlessError::Console(error.to_string()))?;
     let ended = closing.clone();
     let console = std::thread::Builder::new().name("console".into()).spawn(move || {
-        let how = if io::stdin().is_terminal() && !as_json {
-            terminal::converse(port, history)
-        } else {
-            let input = io::BufReader::new(io::stdin());
-            converse(input, &mut io::stdout().lock(), &mut io::stderr(), port, as_json)
-        };
+        let how = talk(port);
         ended.ask();
         how
     });
@@ -104,7 +135,7 @@ pub fn run_headless(
     }
     close_world(&mut app);
     // After Ctrl+C a console may still wait for a line that nobody types: it is left behind.
-    if io::stdin().is_terminal() && !console.is_finished() {
+    if is_typed && !console.is_finished() {
         return Ok(exit::DONE);
     }
     Ok(match console.join() {

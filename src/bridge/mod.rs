@@ -1,22 +1,28 @@
 //! The Synaptic Bridge: how people and programs outside reach the world: consoles, reports, JSON.
 //!
 //! A console is a subscriber like any panel: it speaks to the world through a port and knows what events tell it.
-//! Reports (`show`, `log`, `verify`) read what is committed, and touch no running world.
+//! Reports (`show`, `log`, `verify`, `export`) read what is committed, and touch no running world.
 
 mod clock;
 mod conversation;
+mod export;
 mod first_conversation;
 mod headless;
+mod import;
 mod json;
 mod lines;
+mod object_folder;
 mod piped;
 mod report;
 mod terminal;
 mod worlds;
 
 pub use clock::wall_clock;
+pub use export::{ExportOptions, export};
 pub use first_conversation::first_conversation;
-pub use headless::{Closing, HeadlessError, run_headless};
+pub use headless::{Closing, HeadlessError, run_headless, run_import};
+pub use import::{ImportFolder, preview};
+pub use object_folder::FolderError;
 pub use report::{ReportError, log, show, show_all, verify};
 pub use worlds::{NewWorldError, default_world, new_world, world_name};
 

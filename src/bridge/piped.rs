@@ -122,7 +122,7 @@ impl Talk<'_> {
         self.failed |= match answer {
             Answer::Message { outcome, .. } => matches!(**outcome, Outcome::Failed(_)),
             Answer::InDoubt { .. } | Answer::Refused(_) => true,
-            Answer::Local(_) => false,
+            Answer::Local(_) | Answer::Told(_) => false,
         };
         let quit = matches!(answer, Answer::Local(LocalCommand::Quit));
         if self.as_json {
@@ -134,6 +134,7 @@ impl Talk<'_> {
                 Answer::Message { told, .. } => told.text.clone(),
                 Answer::InDoubt { why, .. } => why.clone(),
                 Answer::Refused(fault) => fault_text(fault),
+                Answer::Told(text) => text.clone(),
                 Answer::Local(command) => {
                     local_answer(command, &self.conversation.replica.image, &self.conversation.replica.problems)
                 }
@@ -161,6 +162,7 @@ impl Talk<'_> {
             Answer::Refused(fault) => {
                 Map::from_iter([("status".to_string(), json!("refused")), ("error".to_string(), json::fault(fault))])
             }
+            Answer::Told(text) => local(json!(text)),
             Answer::Local(LocalCommand::Objects) => {
                 local(replica.image.iter().map(|object| json::summary(object, &replica.image)).collect())
             }

@@ -1,8 +1,8 @@
 //! Reports on what is committed: `show`, `log`, `verify`. They take no lock and make nothing.
 
-use super::{exit, json, printable};
+use super::{FolderError, exit, json, printable};
 use crate::language::console::{change_lines, result_text};
-use crate::object::{Image, Objects, Outcome, SlotContent, Target, Value, inherited, lookup, nearest};
+use crate::object::{Image, Objects, Outcome, SlotContent, Target, Value, inherited, lookup, nearest, shortened};
 use crate::persistence::{Entry, EntryBody, OpenError, Reader};
 use crate::systems::TickReplay;
 use serde_json::{Value as Json, json};
@@ -10,12 +10,18 @@ use std::io::{self, Write};
 use std::path::Path;
 use thiserror::Error;
 
+/// Characters of an argument that the text form of the log shows; an import carries whole files.
+const ARGUMENT_SHOWN: usize = 1_000;
+
 /// A report could not be made.
 #[derive(Debug, Error)]
 pub enum ReportError {
     /// The world could not be read.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// A folder of object files could not be read or written.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// The output went away.
     #[error("the answer could not be written: {0}")]
     Output(#[from] io::Error),
@@ -33,7 +39,7 @@ impl ReportError {
             _ if self.is_enough() => exit::DONE,
             Self::Open(error) if error.is_damage() => exit::DAMAGE,
             Self::Open(_) => exit::NO_WORLD,
-            Self::Output(_) => exit::FAILED,
+            Self::Folder(_) | Self::Output(_) => exit::FAILED,
         }
     }
 }
@@ -200,6 +206,7 @@ fn log_text(entry: &Entry, image: &Image) -> String {
             };
             let argument = |argument: &crate::object::Argument| {
                 let value = argument.value.resolve(image).map_or_else(|name| format!("@{name}"), |of| of.text(image));
+                let value = shortened(&value, ARGUMENT_SHOWN);
                 argument.name.as_ref().map_or_else(|| format!(" {value}"), |name| format!(" {name}={value}"))
             };
             let args: String = envelope.args.iter().map(argument).collect();

@@ -97,6 +97,7 @@ fn talk(port: Port, history: &PathBuf) -> rustyline::Result<Ended> {
                         failed = true;
                         writeln!(out, "{}", printable(&fault_text(&fault)))?;
                     }
+                    Answer::Told(text) => writeln!(out, "{}", printable(&text))?,
                     Answer::Local(LocalCommand::Quit) => {
                         let _ = editor.save_history(history);
                         return Ok(if failed { Ended::WithFailures } else { Ended::Well });

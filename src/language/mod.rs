@@ -9,6 +9,7 @@ pub mod console;
 mod crossing;
 mod fault;
 mod fuel;
+mod import;
 mod library;
 mod mirror;
 mod native;
@@ -23,8 +24,9 @@ mod turn;
 mod values;
 mod vm;
 
+pub use import::{Counts, Plan, file_subject, plan_import};
 pub use native::{NATIVES, NativeSpec, is_reserved, native_spec, selectors_of};
-pub use object_file::{ObjectFileError, genesis_objects, is_built_in, read_object_file};
+pub use object_file::{ObjectFileError, genesis_objects, is_built_in, read_object_file, write_object_file};
 pub use syntax::{GLOBALS, MAX_SOURCE_BYTES, MethodSyntax, SyntaxFault, parse_method};
 pub use tick::{TickEnd, steps};
 pub use turn::{Authored, NoServices, Passed, Services, TurnRequest};

@@ -114,6 +114,8 @@ pub(super) struct Active<'a> {
     doomed: Option<Fault>,
     /// Whether the whole world was looked through once.
     pub(super) scanned: bool,
+    /// Whether the message is an import that has not begun.
+    pub(super) may_import: bool,
     /// Objects whose `does_not_understand` is answering, with what they were sent.
     pub(super) unanswered: Vec<(ObjectId, String)>,
     world_id: Uuid,
@@ -146,6 +148,7 @@ impl<'a> Active<'a> {
             issued_at: frame.issued_at,
             doomed: None,
             scanned: false,
+            may_import: false,
             unanswered: Vec::new(),
             world_id: frame.world_id,
             message_id: frame.message_id,
@@ -281,6 +284,7 @@ impl Vm {
         let frame = Frame { world_id, message_id: envelope.message_id, seed: sequence, issued_at: envelope.issued_at };
         let mut active = Active::new(Draft::on(base), services, frame, room);
         active.sequence = sequence;
+        active.may_import = envelope.selector.as_str() == "import";
         match self.run(active, None, |vm, active| vm.deliver(active, envelope)) {
             Ok((result, Active { draft, logs, posts, .. })) => {
                 (Outcome::Completed { result, changes: draft.into_changes(), logs }, posts)

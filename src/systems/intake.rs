@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// Longest command that becomes a message, in bytes of its texts: a journal record has a bound.
 const MAX_COMMAND_BYTES: usize = 1 << 20;
+/// The same for `import`, which carries the texts of a folder.
+const MAX_IMPORT_BYTES: usize = 16 << 20;
 
 #[derive(Resource)]
 pub(super) struct Submissions {
@@ -107,8 +109,12 @@ fn admit(
     pipeline: &Pipeline,
 ) -> Result<Envelope, Fault> {
     let size = command_bytes(command);
-    if size > MAX_COMMAND_BYTES {
-        let message = format!("the message has {size} bytes; a message has at most {MAX_COMMAND_BYTES}");
+    let (most, what) = match command.selector.as_str() {
+        "import" => (MAX_IMPORT_BYTES, "an import"),
+        _ => (MAX_COMMAND_BYTES, "a message"),
+    };
+    if size > most {
+        let message = format!("the message has {size} bytes; {what} has at most {most}");
         return Err(Fault::new(FaultKind::BadArgument, message));
     }
     let to_workspace = matches!(&command.target, Target::Name(name) if name == "workspace");

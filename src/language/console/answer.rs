@@ -14,12 +14,17 @@ const COLUMNS: usize = 60;
 const EDITS_SHOWN: usize = 4;
 
 /// Words of the console itself, and what they do.
-const CONSOLE_WORDS: [(&str, &str); 6] = [
+const CONSOLE_WORDS: [(&str, &str); 8] = [
     ("help", "help\n  Shows how a line looks; `help SELECTOR` explains a message."),
     ("objects", "objects\n  Lists every object."),
     ("problems", "problems\n  Lists the failed messages that wait."),
     ("retry", "retry N\n  Sends the failed message with this number again."),
     ("dismiss", "dismiss N\n  Lets the failed message with this number go."),
+    (
+        "export",
+        "export FOLDER\n  Writes the objects of the world to files, one each; docs/object-files.md is their form.",
+    ),
+    ("import", "import FOLDER\n  Makes objects equal to the files of a folder, all or none."),
     ("quit", "quit\n  Ends the program, once everything is on disk."),
 ];
 
@@ -32,6 +37,10 @@ pub fn local_answer(command: &LocalCommand, objects: &dyn Objects, problems: &[P
         LocalCommand::Problems => {
             let lines = problems.iter().map(|problem| problem_text(problem, objects));
             lines.collect::<Vec<_>>().join("\n")
+        }
+        LocalCommand::Import(folder) | LocalCommand::Export(folder) => {
+            let word = if matches!(command, LocalCommand::Import(_)) { "import" } else { "export" };
+            format!("files are read and written by a console on a terminal, or by: workbench {word} {folder}")
         }
         LocalCommand::Quit => String::new(),
     }
@@ -70,14 +79,15 @@ fn target_text(target: &Target, objects: &dyn Objects) -> String {
 /// The help text: how lines look, or one root message.
 pub fn help_text(selector: Option<&str>) -> String {
     if let Some(selector) = selector {
-        return match native_spec(selector) {
+        let word = CONSOLE_WORDS.iter().find(|(word, _)| *word == selector && *word != "dismiss");
+        return match native_spec(selector).filter(|_| word.is_none()) {
             Some(spec) => {
                 let slots = if spec.takes_slots { " slot=value …" } else { "" };
                 let params: Vec<String> = spec.params.iter().map(|param| format!(" {param}=…")).collect();
                 let shape = format!("{selector} OBJECT{}{slots}", params.concat());
                 format!("{shape}\n  {}\n  for example: {}", spec.doc, spec.example)
             }
-            None if let Some((_, told)) = CONSOLE_WORDS.iter().find(|(word, _)| *word == selector) => told.to_string(),
+            None if let Some((_, told)) = word => told.to_string(),
             None => {
                 let names = NATIVES.iter().map(|spec| spec.selector);
                 let near = crate::object::nearest(selector, names);
@@ -93,7 +103,7 @@ pub fn help_text(selector: Option<&str>) -> String {
          values: 5, \"text\", word, true, nil, [1, 2], {a = 1}, @object\n  \
          create_point point                 makes an object\n  \
          = world.point.x + 1                evaluates Luau\n  \
-         objects, problems, retry N, dismiss N, help SELECTOR, quit\n\
+         objects, problems, retry N, dismiss N, import FOLDER, export FOLDER, help SELECTOR, quit\n\
          Every object answers:",
     );
     for spec in NATIVES {
@@ -261,7 +271,8 @@ fn edit_lines(slot: &str, edits: &[Edit], objects: &dyn Objects) -> Vec<String> 
     lines
 }
 
-fn slot_text(slot: &Slot, objects: &dyn Objects) -> String {
+/// What stands in a slot, shortened to a line.
+pub(in crate::language) fn slot_text(slot: &Slot, objects: &dyn Objects) -> String {
     let text = match &slot.content {
         SlotContent::Value(value) => value.text(objects),
         SlotContent::Method(method) => {

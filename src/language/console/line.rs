@@ -26,6 +26,10 @@ pub enum LocalCommand {
     Objects,
     /// `problems`.
     Problems,
+    /// `import FOLDER`.
+    Import(String),
+    /// `export FOLDER`.
+    Export(String),
     /// `quit`.
     Quit,
 }
@@ -57,6 +61,11 @@ pub fn parse_line(text: &str) -> Result<ConsoleLine, Fault> {
         ("objects", "") => return Ok(ConsoleLine::Local(LocalCommand::Objects)),
         ("problems", "") => return Ok(ConsoleLine::Local(LocalCommand::Problems)),
         ("quit" | "exit", "") => return Ok(ConsoleLine::Local(LocalCommand::Quit)),
+        ("import" | "export", "") => {
+            return Err(syntax(&format!("`{first}` takes a folder of object files, as in: {first} shapes")));
+        }
+        ("import", folder) => return Ok(ConsoleLine::Local(LocalCommand::Import(unquoted(folder)))),
+        ("export", folder) => return Ok(ConsoleLine::Local(LocalCommand::Export(unquoted(folder)))),
         ("retry" | "dismiss", number) if number.parse::<u64>().is_ok() => {
             let number: u64 = number.parse().unwrap_or_default();
             return message("workspace", first, vec![("number", Value::Number(number as f64))]);
@@ -85,6 +94,11 @@ pub fn parse_line(text: &str) -> Result<ConsoleLine, Fault> {
         args.push(reader.argument()?);
     }
     Ok(ConsoleLine::Message(UICommand { target, selector, args }))
+}
+
+/// A path as it was meant: quotes around it are for spaces.
+fn unquoted(path: &str) -> String {
+    path.strip_prefix('"').and_then(|path| path.strip_suffix('"')).unwrap_or(path).to_string()
 }
 
 /// Reads one value as it stands in a line: `5`, `"text"`, `[1, 2]`, `{a = 1}`, `@point`, `true`.
@@ -428,6 +442,8 @@ mod tests {
             ("set point x=\"a\"b", "a space is missing"),
             ("set point x=\"\\q\"", "escapes are"),
             ("retry it", "number of a failed message"),
+            ("import", "a folder of object files, as in: import"),
+            ("export ", "a folder of object files, as in: export"),
             ("=", "an expression"),
         ];
         let mut seen = std::collections::BTreeSet::new();

@@ -224,7 +224,7 @@ pub(super) fn delete(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
 
 /// What the world itself uses: every path ends at the root, every expression runs on the workspace, the codex has the
 /// rules.
-fn is_needed(id: ObjectId) -> bool {
+pub(in crate::language) fn is_needed(id: ObjectId) -> bool {
     ["codex", "proto", "timer", "workspace"].map(ObjectId::genesis).contains(&id)
 }
 

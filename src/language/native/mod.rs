@@ -4,11 +4,12 @@
 
 mod describe;
 mod family;
+mod import;
 mod methods;
 mod references;
 mod slots;
 
-pub(super) use family::{create, start_timer};
+pub(super) use family::{create, is_needed, start_timer};
 pub(super) use methods::accept_authored;
 
 use super::crossing::Stale;
@@ -137,6 +138,15 @@ pub const NATIVES: &[NativeSpec] = &[
         doc: "Answers a slot's value, own or inherited.",
         example: "get point slot=x",
         run: slots::get,
+    },
+    NativeSpec {
+        selector: "import",
+        params: &["files"],
+        takes_slots: false,
+        price: PARSE,
+        doc: "Makes objects equal to object files, all or none; the console's `import FOLDER` sends it.",
+        example: "import shapes",
+        run: import::import,
     },
     NativeSpec {
         selector: "lookup_report",
