@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod kills;
+mod language_doc;
 mod library;
 mod program;
 #[cfg(all(feature = "window", target_os = "linux"))]
