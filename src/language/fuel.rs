@@ -65,6 +65,12 @@ impl Fuel {
         unsafe { (*self.meter).left }
     }
 
+    /// Whether the last turn ended because it took too long by the clock.
+    pub(super) fn was_late(&self) -> bool {
+        // SAFETY: as in `left`.
+        unsafe { (*self.meter).late }
+    }
+
     /// In words, why the turn must end, if it must.
     pub(super) fn spent(&self) -> Option<&'static str> {
         // SAFETY: as in `left`.
@@ -88,7 +94,7 @@ impl Fuel {
     /// Ends the turn: what runs now is the program's own, and has no bounds.
     pub(super) fn end(&self) {
         // SAFETY: as in `left`.
-        unsafe { *self.meter = Meter::IDLE }
+        unsafe { *self.meter = Meter { late: (*self.meter).late, ..Meter::IDLE } }
     }
 
     /// Takes a price for work that has no safepoints of its own. What is then lacking ends the turn at the next one.

@@ -12,11 +12,10 @@ use crate::object::{
 use mlua::Value as LuaValue;
 use uuid::Uuid;
 
-/// Safepoints of one object that steps by itself, and of each when all step in one go.
-const FUEL_ALONE: i64 = 200_000;
-const FUEL_TOGETHER: i64 = 2_000;
-/// Safepoints that all have together beside that.
+/// Safepoints that the objects of a tick have together: so many, and so many more for each. One that steps by itself has
+/// as many, so that none stops for another's fault.
 const FUEL_AT_LEAST: i64 = 1_000_000;
+const FUEL_TOGETHER: i64 = 2_000;
 /// Own slots of an object that steps: whether it does, and why it stopped.
 const STEPPING: &str = "stepping";
 const STEP_FAULT: &str = "step_fault";
@@ -32,6 +31,9 @@ pub struct TickEnd {
     pub posts: Vec<Post>,
     /// Objects that stopped stepping, with the reason.
     pub stopped: Vec<(ObjectId, Fault)>,
+    /// An object that worked too long by the clock: then the tick did not happen, for it might have come to its end
+    /// elsewhere.
+    pub late: Option<ObjectId>,
 }
 
 /// Whether an object steps: it says so in a slot of its own.
@@ -57,17 +59,25 @@ impl Vm {
         if let Ok(end) = self.step(base, frame, objects, fuel, room) {
             return end;
         }
+        let alone = |object: &ObjectId| {
+            let bits = object.0.as_u64_pair();
+            Frame { message_id: Uuid::new_v5(&id, object.0.as_bytes()), seed: frame.seed ^ bits.0 ^ bits.1, ..frame }
+        };
         let mut after = Draft::on(base);
         let mut end = TickEnd::default();
         for object in objects {
-            let message_id = Uuid::new_v5(&id, object.0.as_bytes());
             let room = room.saturating_sub(end.posts.len());
-            match self.step(&after, Frame { message_id, ..frame }, &[*object], FUEL_ALONE, room) {
+            match self.step(&after, alone(object), &[*object], fuel, room) {
                 Ok(of) => {
                     of.changes.iter().for_each(|change| after.apply(change.clone()));
                     end.changes.extend(of.changes);
                     end.logs.extend(of.logs);
                     end.posts.extend(of.posts);
+                }
+                Err(_) if self.shared.fuel.was_late() => {
+                    // What the steps before it left in the caches is not in the world.
+                    self.forget_all();
+                    return TickEnd { late: Some(*object), ..TickEnd::default() };
                 }
                 Err(fault) => {
                     for change in stopping(&after, *object, &fault) {
@@ -104,7 +114,7 @@ impl Vm {
             Ok(())
         })?;
         let Active { draft, logs, posts, .. } = active;
-        Ok(TickEnd { changes: draft.into_changes(), logs, posts, stopped: Vec::new() })
+        Ok(TickEnd { changes: draft.into_changes(), logs, posts, stopped: Vec::new(), late: None })
     }
 }
 

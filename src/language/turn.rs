@@ -298,8 +298,7 @@ impl Vm {
         }
     }
 
-    /// Runs code in a draft: all of it counts, or nothing. `fuel` is the usual one unless given; then there is no deadline
-    /// either.
+    /// Runs code in a draft: all of it counts, or nothing. `fuel` is the usual one unless given.
     pub(super) fn run<'a, R>(
         &mut self,
         active: Active<'a>,

@@ -161,8 +161,7 @@ impl Vm {
     pub(super) fn refuel(&self, fuel: Option<i64>) -> mlua::Result<()> {
         self.lua.set_memory_limit(self.lua.used_memory() + self.limits.memory_bytes)?;
         self.held.set(self.lua.used_memory());
-        let deadline =
-            self.limits.clock.filter(|_| fuel.is_none()).map(|clock| (clock, clock() + self.limits.patience));
+        let deadline = self.limits.clock.map(|clock| (clock, clock() + self.limits.patience));
         self.shared.fuel.start(fuel.unwrap_or(self.limits.fuel), self.held.get(), deadline);
         self.shared.begin()
     }

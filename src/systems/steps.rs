@@ -6,13 +6,16 @@
 use super::alarm::Alarm;
 use super::deliver::Voices;
 use super::journal::Journal;
-use super::pipeline::{Clock, Pipeline, UNDER_WAY};
+use super::pipeline::{Clock, Message, Pipeline, TIMER, UNDER_WAY};
 use super::reflect::Outbox;
 use super::schedule::FrameSystems;
 use super::settle::{self, Touched, settle_turns};
 use crate::components::{EntityObjects, ObjectData, ObjectDataMut, ObjectIndex};
 use crate::language::{Limits, TickEnd, Vm, steps};
-use crate::object::{Change, Image, LogLevel, ObjectId, Objects, StateUpdateEvent, TICKS_A_SECOND, Tick};
+use crate::object::{
+    Argument, Change, Envelope, Image, LogLevel, Name, ObjectId, Objects, StateUpdateEvent, TICKS_A_SECOND, Target,
+    Tick, Value,
+};
 use crate::persistence::Ticker;
 use bevy::prelude::*;
 use std::collections::BTreeSet;
@@ -32,6 +35,8 @@ pub(super) struct Steps {
     /// Ticks that the world has had.
     ticks: u64,
     run: Option<Run>,
+    /// An object that worked too long: until it has stopped by a message, nothing steps.
+    late: Option<ObjectId>,
 }
 
 /// Ticks without a pause.
@@ -44,7 +49,7 @@ struct Run {
 
 impl Steps {
     pub(super) fn of(objects: &dyn Objects, ticks: u64) -> Self {
-        Self { objects: stepping(objects), ticks, run: None }
+        Self { objects: stepping(objects), ticks, run: None, late: None }
     }
 
     /// Whether anything moves.
@@ -113,7 +118,8 @@ fn run_ticks(world: &mut World, reading: &mut QueryState<ObjectData>, writing: &
     let clock = *world.resource::<Clock>();
     let mut due = {
         let mut steps = world.resource_mut::<Steps>();
-        if stands || steps.is_idle() {
+        let waits = steps.late.is_some_and(|late| steps.objects.contains(&late));
+        if stands || steps.is_idle() || waits {
             steps.run = None;
             return;
         }
@@ -126,11 +132,17 @@ fn run_ticks(world: &mut World, reading: &mut QueryState<ObjectData>, writing: &
         let objects: Vec<ObjectId> = world.resource::<Steps>().objects.iter().copied().collect();
         let pipeline = world.resource::<Pipeline>();
         let (world_id, room) = (pipeline.world_id, UNDER_WAY.saturating_sub(pipeline.waiting()));
-        let TickEnd { changes, logs, posts, stopped } = {
+        let TickEnd { changes, logs, posts, stopped, late } = {
             let query = reading.query(world);
             let base = EntityObjects::new(world.resource::<ObjectIndex>(), &query);
             voices.world.tick(&base, world_id, tick, &objects, room)
         };
+        if let Some(late) = late {
+            let mut steps = world.resource_mut::<Steps>();
+            (steps.ticks, steps.run, steps.late) = (tick.number - 1, None, Some(late));
+            stop(world, late, clock);
+            break;
+        }
         for change in &changes {
             settle::apply(world, writing, change);
         }
@@ -169,6 +181,27 @@ fn run_ticks(world: &mut World, reading: &mut QueryState<ObjectData>, writing: &
     world.insert_non_send(voices);
     let wait = world.resource::<Steps>().wait(&clock);
     world.resource::<Alarm>().ring_in(wait);
+}
+
+/// Has an object stop by a message, which is on record as the tick is not.
+fn stop(world: &mut World, id: ObjectId, clock: Clock) {
+    let (Ok(selector), Ok(name)) = (Name::new("set"), Name::new("stepping")) else { return };
+    let mut pipeline = world.resource_mut::<Pipeline>();
+    let sequence = pipeline.next_sequence;
+    pipeline.next_sequence += 1;
+    let envelope = Envelope {
+        message_id: Envelope::id_of(pipeline.world_id, sequence),
+        correlation_id: None,
+        sender_id: TIMER.to_string(),
+        target: Target::Id(id),
+        selector,
+        args: vec![Argument { name: Some(name), value: Value::Boolean(false).into() }],
+        issued_at: (clock.unix_ms)(),
+        retries: None,
+    };
+    pipeline.numbered.push_back(Message { sequence, envelope: Arc::new(envelope) });
+    let told = "an object stopped stepping: it worked for too long in single calls".to_string();
+    world.resource_mut::<Outbox>().log(LogLevel::Error, told);
 }
 
 /// Whether a change can make an object step, or stop.

@@ -26,6 +26,10 @@ impl Bench {
     }
 
     fn open_at(dir: &Path, unix_ms: fn() -> u64) -> Self {
+        Self::open_with(dir, Clock { unix_ms, monotonic: || Duration::ZERO })
+    }
+
+    fn open_with(dir: &Path, clock: Clock) -> Self {
         let (wake, woken) = mpsc::channel();
         let wake_journal = wake.clone();
         let new = NewWorld { world_id: Uuid::from_u128(7), objects: genesis_objects().unwrap() };
@@ -33,7 +37,6 @@ impl Bench {
             open(dir, Some(new), 5, &mut TickReplay::new(), move || _ = wake_journal.send(())).unwrap();
         let mut app = App::new();
         app.add_plugins(MinimalPlugins.build().disable::<ScheduleRunnerPlugin>());
-        let clock = Clock { unix_ms, monotonic: || Duration::ZERO };
         let waker = Waker::new(move || _ = wake.send(()));
         let switchboard = install_world(&mut app, awakened, alembic, clock, waker).unwrap();
         let port = switchboard.connect("test").unwrap();
@@ -347,4 +350,26 @@ fn what_steps_moves_by_itself_and_stands_where_it_stood_after_a_kill() {
     // The log grows with the time, not with what moves.
     let steps = Reader::open(&path).unwrap().log(1).filter(|entry| entry.as_ref().unwrap().kind == "step").count();
     assert!(steps < 80, "{steps}");
+}
+
+#[test]
+fn a_step_that_works_too_long_is_stopped_by_a_message() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w");
+    let mut world = Bench::open_with(&path, Clock { unix_ms: || 1_000, monotonic: ticking });
+    world.ask("create_thing slow n=0").unwrap();
+    world.ask("create_thing quick n=0").unwrap();
+    for (object, work) in [("slow", "for _ = 1, 200000 do end"), ("quick", "")] {
+        let step = format!("add_method {object} selector=step source=\"function(self) {work} self.n += 1 end\"");
+        world.ask(&step).unwrap();
+        world.ask(&format!("start_stepping {object}")).unwrap();
+    }
+    world.run_until(|replica| Bench::slot(replica, "slow", "stepping") == "false");
+    world.run_until(|replica| Bench::slot(replica, "quick", "n").parse::<f64>().unwrap() > 20.0);
+    assert_eq!(Bench::slot(&world.replica, "slow", "n"), "0");
+    world.ask("stop_stepping quick").unwrap();
+    let hash = world.hash();
+    close_world(&mut world.app);
+    let report = Reader::open(&path).unwrap().verify(&mut TickReplay::new()).unwrap();
+    assert_eq!((report.damages, report.world_hash), (vec![], hash));
 }

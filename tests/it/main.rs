@@ -6,6 +6,7 @@ mod bad_input;
 mod export;
 mod hostile;
 mod kills;
+mod language_doc;
 mod library;
 mod program;
 #[cfg(all(feature = "window", target_os = "linux"))]

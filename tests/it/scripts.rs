@@ -24,20 +24,26 @@ fn every_script_answers_as_written() {
     }
 }
 
-/// Types the script's lines, each after the answer to the one before, and puts the answers under them.
+/// Types the script's lines, and puts the answers under them.
 fn play(script: &str) -> String {
+    let lines: Vec<&str> = script.lines().filter_map(|line| line.strip_prefix("> ")).collect();
+    let comments = script.lines().take_while(|line| line.starts_with('#')).map(|line| format!("{line}\n"));
+    let told = lines.iter().zip(answers_to(&lines)).map(|(line, answer)| format!("> {line}\n{answer}"));
+    comments.chain(told).collect()
+}
+
+/// Types lines into a new world, each after the answer to the one before. Answers one text a line.
+pub(crate) fn answers_to(lines: &[&str]) -> Vec<String> {
     const END: &str = "help get";
     let dir = tempfile::tempdir().unwrap();
-    let lines: Vec<&str> = script.lines().filter_map(|line| line.strip_prefix("> ")).collect();
     // A known answer between the lines tells where one ends.
     let input: String = lines.iter().map(|line| format!("{line}\n{END}\n")).collect();
     let mut command = workbench(["--headless", "--world"]);
     command.arg(dir.path().join("world"));
     let output = String::from_utf8(run(command, input.as_bytes()).stdout).unwrap();
     let mark = "get OBJECT slot=…\n  Answers a slot's value, own or inherited.\n  for example: get point slot=x\n";
-    let answers: Vec<&str> = output.split(mark).collect();
+    let mut answers: Vec<String> = output.split(mark).map(str::to_string).collect();
     assert_eq!(answers.len(), lines.len() + 1, "{output}");
-    let comments = script.lines().take_while(|line| line.starts_with('#')).map(|line| format!("{line}\n"));
-    let told = lines.iter().zip(answers).map(|(line, answer)| format!("> {line}\n{answer}"));
-    comments.chain(told).collect()
+    answers.pop();
+    answers
 }

@@ -85,6 +85,7 @@ pub(in crate::language) fn start_timer(
         ("period", period),
         ("target", Some(Value::Object(post.target))),
         ("selector", Some(Value::Text(post.selector.to_string()))),
+        ("count", Some(Value::Number(post.args.len() as f64))),
         ("args", Some(Value::list(post.args)).filter(|args| *args != Value::List(List::default()))),
     ];
     for (name, value) in slots {
