@@ -14,12 +14,17 @@ const COLUMNS: usize = 60;
 const EDITS_SHOWN: usize = 4;
 
 /// Words of the console itself, and what they do.
-const CONSOLE_WORDS: [(&str, &str); 6] = [
+const CONSOLE_WORDS: [(&str, &str); 8] = [
     ("help", "help\n  Shows how a line looks; `help SELECTOR` explains a message."),
     ("objects", "objects\n  Lists every object."),
     ("problems", "problems\n  Lists the failed messages that wait."),
     ("retry", "retry N\n  Sends the failed message with this number again."),
     ("dismiss", "dismiss N\n  Lets the failed message with this number go."),
+    (
+        "undo",
+        "undo, undo N\n  Takes back what your last message changed, or the message with this number; what it posted is not taken back.",
+    ),
+    ("redo", "redo\n  Does again what the last undo took back, as long as nothing else was changed."),
     ("quit", "quit\n  Ends the program, once everything is on disk."),
 ];
 
@@ -93,7 +98,7 @@ pub fn help_text(selector: Option<&str>) -> String {
          values: 5, \"text\", word, true, nil, [1, 2], {a = 1}, @object\n  \
          create_point point                 makes an object\n  \
          = world.point.x + 1                evaluates Luau\n  \
-         objects, problems, retry N, dismiss N, help SELECTOR, quit\n\
+         objects, problems, retry N, dismiss N, undo, undo N, redo, help SELECTOR, quit\n\
          Every object answers:",
     );
     for spec in NATIVES {
@@ -236,10 +241,7 @@ fn has_content_of(slot: &Slot, other: &Slot) -> bool {
 fn edit_lines(slot: &str, edits: &[Edit], objects: &dyn Objects) -> Vec<String> {
     let text = |value: &Value| shortened(&value.text(objects), COLUMNS).into_owned();
     let line = |edit: &Edit| {
-        let step = |key: &MapKey| match key {
-            MapKey::Text(text) if Name::new(text).is_ok() => format!(".{text}"),
-            other => format!("[{}]", other.text(objects)),
-        };
+        let step = |key: &MapKey| step_text(key, objects);
         let path: String = edit.path.iter().map(step).collect();
         match &edit.kind {
             EditKind::Set { key, before, after } => {
@@ -261,7 +263,16 @@ fn edit_lines(slot: &str, edits: &[Edit], objects: &dyn Objects) -> Vec<String> 
     lines
 }
 
-fn slot_text(slot: &Slot, objects: &dyn Objects) -> String {
+/// A key as it stands behind a list or map: `.name`, `[1]`.
+pub(in crate::language) fn step_text(key: &MapKey, objects: &dyn Objects) -> String {
+    match key {
+        MapKey::Text(text) if Name::new(text).is_ok() => format!(".{text}"),
+        other => format!("[{}]", other.text(objects)),
+    }
+}
+
+/// What stands in a slot, shortened to a line.
+pub(in crate::language) fn slot_text(slot: &Slot, objects: &dyn Objects) -> String {
     let text = match &slot.content {
         SlotContent::Value(value) => value.text(objects),
         SlotContent::Method(method) => {
