@@ -7,8 +7,8 @@ use super::send::{Kind, gone, not_a_method};
 use super::values::from_lua;
 use super::vm::Vm;
 use crate::object::{
-    Draft, Edit, Envelope, Fault, FaultKind, MethodVersion, Name, ObjectId, ObjectRef, Objects, Outcome, PastTurns, Post, Slot,
-    SlotContent, Target, Value, dangling, digits_of, lookup,
+    Draft, Edit, Envelope, Fault, FaultKind, MethodVersion, Name, ObjectId, ObjectRef, Objects, Outcome, PastTurns,
+    Post, Slot, SlotContent, Target, Value, dangling, digits_of, lookup,
 };
 use mlua::{MultiValue, Value as LuaValue};
 use std::cell::RefCell;

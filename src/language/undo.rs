@@ -31,11 +31,7 @@ impl Vm {
     }
 }
 
-fn reverse(
-    active: &mut Active<'_>,
-    reversal: Reversal,
-    stale: &mut Vec<(ObjectId, Stale)>,
-) -> Result<String, Fault> {
+fn reverse(active: &mut Active<'_>, reversal: Reversal, stale: &mut Vec<(ObjectId, Stale)>) -> Result<String, Fault> {
     let Active { draft, services, logs, .. } = active;
     let past = services.past()?;
     let turn = past.reversed_by(reversal)?;
@@ -131,7 +127,10 @@ fn take_back<'t>(
             gone.push(change);
         }
     }
-    if let Some((change, heirs)) = first_with_heirs(draft, &gone) {
+    gone.retain(|change| draft.object(change.id()).is_none());
+    // What comes to be by an `undo` was deleted before, with the heirs that it had.
+    let made: &[&Change] = if turn.reversal.is_some() { &[] } else { &gone };
+    if let Some((change, heirs)) = first_with_heirs(draft, made) {
         let shown: Vec<String> = heirs.iter().take(SHOWN).map(|id| draft.title(*id)).collect();
         let more = heirs.len() - shown.len();
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -232,9 +231,9 @@ fn restore(draft: &mut Draft<'_>, object: &Object) -> Result<(), Refused> {
     if draft.object(object.id).is_some() {
         return Err((object.title(), Why::Told("it is there already".into())));
     }
-    check_free(draft, object.name.as_ref(), || format!("that {} is deleted", object.title()))?;
+    check_free(draft, object.name.as_ref(), || format!("the deletion of {}", object.title()))?;
     draft.apply(Change::Create(Box::new(object.clone())));
-    check_circle(draft, object.id, || format!("that {} is deleted", object.title()))
+    check_circle(draft, object.id, || format!("the deletion of {}", object.title()))
 }
 
 fn check_free(draft: &Draft<'_>, name: Option<&Name>, what: impl FnOnce() -> String) -> Result<(), Refused> {
@@ -257,9 +256,10 @@ fn check_circle(draft: &Draft<'_>, id: ObjectId, what: impl FnOnce() -> String) 
 
 fn take_back_edits(draft: &mut Draft<'_>, id: ObjectId, slot: &Name, edits: &[Edit]) -> Result<(), Refused> {
     let title = draft.title(id);
-    let value = draft.object(id).and_then(|object| object.slots.get(slot)?.as_value()).cloned();
-    let Some(mut value) = value else {
-        let now = slot_or_none(draft.object(id).and_then(|object| object.slots.get(slot)), draft);
+    let now = draft.object(id).and_then(|object| object.slots.get(slot));
+    let container = |value: &&Value| matches!(value, Value::List(_) | Value::Map(_));
+    let Some(mut value) = now.and_then(Slot::as_value).filter(container).cloned() else {
+        let now = slot_or_none(now, draft);
         return Err((format!("{title}.{slot}"), Why::Differs { left: "a list or map".into(), now }));
     };
     let mut inverse = Vec::with_capacity(edits.len());
@@ -303,25 +303,22 @@ fn difference(objects: &dyn Objects, made: &Object, now: ObjectRef<'_>) -> Optio
     let title = now.title();
     if made.name.as_ref() != now.name {
         let (left, now) = (name_or_none(made.name.as_ref()), name_or_none(now.name));
-        return Some((format!("that {title} was made"), Why::Told(format!("it was called {left}, and is called {now} now"))));
+        return Some((title, Why::Told(format!("it was called {left}, and is called {now} now"))));
     }
     if made.parents != now.parents {
         let (left, now) = (titles(objects, &made.parents), titles(objects, now.parents));
-        let why = format!("it delegated to {left}, and delegates to {now} now");
-        return Some((format!("that {title} was made"), Why::Told(why)));
+        return Some((title, Why::Told(format!("it delegated to {left}, and delegates to {now} now"))));
     }
     let names = made.slots.iter().chain(now.slots.iter()).map(|(name, _)| name);
     for name in names {
         let (left, now) = (made.slots.get(name), now.slots.get(name));
         if !same(left, now) {
             let (left, now) = (slot_or_none(left, objects), slot_or_none(now, objects));
-            let why = format!("its {name} was {left}, and is {now} now");
-            return Some((format!("that {title} was made"), Why::Told(why)));
+            return Some((title, Why::Told(format!("its {name} was {left}, and is {now} now"))));
         }
     }
     if made.versions != *now.versions {
-        let why = Why::Told("its methods have other versions now".into());
-        return Some((format!("that {title} was made"), why));
+        return Some((title, Why::Told("its methods have other versions now".into())));
     }
     None
 }
@@ -389,5 +386,189 @@ fn titles(objects: &dyn Objects, ids: &[ObjectId]) -> String {
         0 if titles.is_empty() => "nothing".to_string(),
         0 => titles.join(", "),
         more => format!("{} and {more} more", titles.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::{Envelope, Image, MapKey, MethodVersion, Origin, Outcome};
+    use proptest::prelude::*;
+    use std::sync::Arc;
+    use uuid::Uuid;
+
+    fn name(text: impl AsRef<str>) -> Name {
+        Name::new(text.as_ref()).unwrap()
+    }
+
+    fn id(number: usize) -> ObjectId {
+        ObjectId::derived(Uuid::nil(), Uuid::nil(), number as u32)
+    }
+
+    fn past_turn(selector: &str, changes: Vec<Change>) -> PastTurn {
+        let envelope = Envelope {
+            message_id: Uuid::nil(),
+            correlation_id: None,
+            sender_id: "console".into(),
+            target: Target::Name("workspace".into()),
+            selector: name(selector),
+            args: vec![crate::object::Argument { name: None, value: Value::Number(1.0).into() }],
+            issued_at: 0,
+            retries: None,
+        };
+        let outcome = Arc::new(Outcome::Completed { result: Value::Nil, changes, logs: vec![] });
+        let undone = Envelope { selector: name("undo"), ..envelope.clone() };
+        // One that changed nothing is none.
+        PastTurn::of(2, &envelope, &outcome, 0).or_else(|| PastTurn::of(2, &undone, &outcome, 0)).unwrap()
+    }
+
+    /// Something that a turn may do: what, to which object and slot, with which number.
+    type Deed = (u8, usize, usize, i32);
+
+    fn deed() -> impl Strategy<Value = Deed> {
+        (0..13_u8, 0..10_usize, 0..4_usize, 0..40_i32)
+    }
+
+    fn act(draft: &mut Draft<'_>, ever: &mut HashSet<usize>, (what, object, slot, by): Deed) {
+        let (slot_name, number) = (name(["a", "b", "c", "d"][slot]), Value::Number(f64::from(by)));
+        let there = draft.object(id(object)).map(ObjectRef::to_object);
+        let place = |length: usize| by as usize % (length + 1);
+        match (what, there) {
+            (0..=2, Some(_)) => drop(draft.set_slot(id(object), slot_name, Some(Slot::value(number)))),
+            (3, Some(_)) => {
+                let list = Value::list((0..by).map(|item| Value::Number(f64::from(item))).collect());
+                draft.set_slot(id(object), slot_name, Some(Slot::value(list)));
+            }
+            (4, Some(_)) => drop(draft.set_slot(id(object), slot_name, None)),
+            (5..=7, Some(of)) => {
+                let Some(Value::List(items)) = of.slots.get(&slot_name).and_then(Slot::as_value) else { return };
+                let kind = match what {
+                    5 => EditKind::Insert { place: place(items.len()), value: number },
+                    6 => EditKind::Remove { place: place(items.len()), value: Value::Nil },
+                    _ => {
+                        let key = MapKey::Number((place(items.len()) + 1) as f64);
+                        EditKind::Set { key, before: None, after: (by % 3 > 0).then_some(number) }
+                    }
+                };
+                draft.edit_slot(id(object), &slot_name, vec![Edit { path: vec![], kind }]);
+            }
+            // No id is used twice.
+            (8, None) if ever.insert(object) => {
+                let mut made = Object::new(id(object));
+                made.parents = (0..object.min(slot)).map(id).collect();
+                made.slots.push(slot_name, Slot::value(number));
+                draft.apply(Change::Create(Box::new(made)));
+            }
+            (8, Some(of)) => draft.apply(Change::Delete(Box::new(of))),
+            (9, Some(of)) => {
+                let after = name(["m", "n", "o", "p"][slot]);
+                if draft.named(&after).is_none() {
+                    draft.apply(Change::Rename { id: of.id, before: of.name, after: Some(after) });
+                }
+            }
+            (10, Some(of)) => {
+                let after = (0..object.min(slot)).map(id).collect();
+                draft.apply(Change::SetParents { id: of.id, before: of.parents, after });
+            }
+            (11, Some(of)) => {
+                let version = MethodVersion {
+                    number: 0,
+                    follows: 0,
+                    params: vec![],
+                    source: format!("function(self) return {by} end"),
+                    doc: String::new(),
+                    origin: Origin {
+                        author: "person".into(),
+                        instruction: String::new(),
+                        contract: vec![],
+                        verdicts: vec![],
+                        sequence: 2,
+                    },
+                };
+                super::super::native::accept_method(draft, of.id, slot_name, version);
+            }
+            (12, Some(of)) => {
+                // The versions of a slot that gets another name.
+                let to = name(["d", "c", "b", "a"][slot]);
+                if of.versions.contains_key(&to) {
+                    return;
+                }
+                let moved = of.versions.get(&slot_name).cloned().unwrap_or_default();
+                for version in moved.iter().rev().cloned().map(Box::new) {
+                    draft.apply(Change::RemoveVersion { id: of.id, selector: slot_name.clone(), version });
+                }
+                for version in moved.into_iter().map(Box::new) {
+                    draft.apply(Change::AddVersion { id: of.id, selector: to.clone(), version });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn after(image: &Image, changes: &[Change]) -> Image {
+        let mut image = image.clone();
+        changes.iter().for_each(|change| image.apply(change));
+        image
+    }
+
+    /// Turns and what each changed, one after the other.
+    fn turn(image: &Image, ever: &mut HashSet<usize>, deeds: &[Deed]) -> Vec<Change> {
+        let mut draft = Draft::on(image);
+        deeds.iter().for_each(|deed| act(&mut draft, ever, *deed));
+        draft.into_changes()
+    }
+
+    fn taken_back(image: &Image, selector: &str, changes: &[Change]) -> Result<Vec<Change>, String> {
+        let mut draft = Draft::on(image);
+        match take_back(&mut draft, &past_turn(selector, changes.to_vec()), &mut Vec::new()) {
+            Ok(_) => Ok(draft.into_changes()),
+            Err(obstacle) => Err(obstacle.what),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_turn_and_its_undo_leave_every_world_as_it_was(
+            first in prop::collection::vec(deed(), 0..40),
+            second in prop::collection::vec(deed(), 0..40),
+        ) {
+            let (mut start, mut ever) = (Image::default(), (0..3).collect::<HashSet<usize>>());
+            for number in 0..3 {
+                start.insert(Object::new(id(number)));
+            }
+            let start = after(&start, &turn(&start, &mut ever, &first));
+            let changes = turn(&start, &mut ever, &second);
+            let done = after(&start, &changes);
+            let back = taken_back(&done, "set", &changes);
+            prop_assert!(back.is_ok(), "{:?}", back);
+            let back = back.unwrap_or_default();
+            let undone = after(&done, &back);
+            prop_assert_eq!(&undone, &start);
+            let again = taken_back(&undone, "undo", &back);
+            prop_assert!(again.is_ok(), "{:?}", again);
+            prop_assert_eq!(after(&undone, &again.unwrap_or_default()), done);
+        }
+
+        #[test]
+        fn what_a_later_turn_left_is_never_lost(
+            first in prop::collection::vec(deed(), 0..20),
+            value in 100..200_i32,
+            (object, slot) in (0..3_usize, 0..4_usize),
+        ) {
+            let (mut start, mut ever) = (Image::default(), (0..3).collect::<HashSet<usize>>());
+            for number in 0..3 {
+                start.insert(Object::new(id(number)));
+            }
+            let changes = turn(&start, &mut ever, &first);
+            let done = after(&start, &changes);
+            let later = turn(&done, &mut ever, &[(0, object, slot, value)]);
+            let stands = after(&done, &later);
+            if let Ok(back) = taken_back(&stands, "set", &changes) {
+                let slot = ["a", "b", "c", "d"][slot];
+                let undone = after(&stands, &back);
+                let read = |image: &Image| image.object(id(object)).and_then(|of| of.slots.get(slot).cloned());
+                prop_assert_eq!(read(&undone), read(&stands));
+            }
+        }
     }
 }

@@ -205,7 +205,10 @@ mod tests {
             sender_id: "console".into(),
             target: Target::Name("workspace".into()),
             selector: Name::new(selector).unwrap(),
-            args: number.map(|number| Argument { name: None, value: Value::Number(number as f64).into() }).into_iter().collect(),
+            args: number
+                .map(|number| Argument { name: None, value: Value::Number(number as f64).into() })
+                .into_iter()
+                .collect(),
             issued_at: 0,
             retries: None,
         };
