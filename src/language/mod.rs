@@ -21,6 +21,7 @@ mod syntax;
 mod tests;
 mod tick;
 mod turn;
+mod undo;
 mod values;
 mod vm;
 

@@ -336,7 +336,9 @@ pub(super) fn id_text(id: ObjectId) -> mlua::BString {
 
 /// The fault of a message to an object that was deleted.
 pub(super) fn gone(title: &str) -> Fault {
-    let next = format!("To put another object in its place: replace_references workspace from=@{title} to=@…");
+    let next = format!(
+        "`undo` takes a deletion back. To put another object in its place: replace_references workspace from=@{title} to=@…"
+    );
     Fault::new(FaultKind::Gone, format!("{title} was deleted; nothing answers for it any more. {next}"))
 }
 

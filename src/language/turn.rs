@@ -7,8 +7,8 @@ use super::send::{Kind, gone, not_a_method};
 use super::values::from_lua;
 use super::vm::Vm;
 use crate::object::{
-    Change, Draft, Edit, Envelope, Fault, FaultKind, MethodVersion, Name, ObjectId, ObjectRef, Objects, Outcome, Post,
-    Slot, SlotContent, Target, Value, dangling, digits_of, lookup,
+    Change, Draft, Edit, Envelope, Fault, FaultKind, MethodVersion, Name, ObjectId, ObjectRef, Objects, Outcome,
+    PastTurns, Post, Slot, SlotContent, Target, Value, dangling, digits_of, lookup,
 };
 use mlua::{MultiValue, Value as LuaValue};
 use std::cell::RefCell;
@@ -70,7 +70,7 @@ pub struct Passed {
     pub verdicts: Vec<String>,
 }
 
-/// What a turn needs from rooms that the language doesn't know. Both are pure functions of their arguments.
+/// What a turn needs from rooms that the language doesn't know. All are pure functions of their arguments and the log.
 pub trait Services {
     /// Writes a method from plain words, and judges it.
     fn author(
@@ -89,6 +89,11 @@ pub trait Services {
         selector: &Name,
         source: &str,
     ) -> Result<Passed, Fault>;
+
+    /// The turns before this one that can be taken back.
+    fn past(&self) -> Result<&PastTurns, Fault> {
+        Err(Fault::new(FaultKind::Refused, "nothing can be taken back in a rehearsal"))
+    }
 }
 
 /// For turns that may not change methods: rehearsals, tests.
@@ -348,6 +353,9 @@ impl Vm {
     }
 
     fn deliver(&self, active: &RefCell<Active<'_>>, envelope: &Envelope) -> mlua::Result<Value> {
+        if let Some(reversal) = envelope.reversal() {
+            return self.reverse(active, reversal);
+        }
         let selector = envelope.selector.as_str();
         let (id, args) = 'met: {
             let mut active = active.borrow_mut();

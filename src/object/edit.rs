@@ -52,6 +52,28 @@ impl Edit {
         Self { path: self.path.clone(), kind }
     }
 
+    /// What it left at its place: `None` where it took something away.
+    pub fn left(&self) -> Option<&Value> {
+        match &self.kind {
+            EditKind::Set { after, .. } => after.as_ref(),
+            EditKind::Insert { value, .. } => Some(value),
+            EditKind::Remove { .. } => None,
+        }
+    }
+
+    /// What stands at its place in a slot's value.
+    pub fn standing<'a>(&self, value: &'a Value) -> Option<&'a Value> {
+        let mut container = value;
+        for key in &self.path {
+            container = container.entry(key)?;
+        }
+        match (&self.kind, container) {
+            (EditKind::Set { key, .. }, _) => container.entry(key),
+            (EditKind::Insert { place, .. } | EditKind::Remove { place, .. }, Value::List(items)) => items.get(*place),
+            _ => None,
+        }
+    }
+
     /// Whether it changes nothing.
     pub(super) fn is_idle(&self) -> bool {
         match &self.kind {
@@ -79,6 +101,14 @@ impl Value {
     pub fn edit(&mut self, edit: &mut Edit) -> bool {
         let Edit { path, kind } = edit;
         self.change_at(path, |container| container.edit_here(kind)).unwrap_or(false)
+    }
+
+    fn entry(&self, key: &MapKey) -> Option<&Self> {
+        match self {
+            Self::List(items) => items.get(key.place()?),
+            Self::Map(entries) => entries.get(key),
+            _ => None,
+        }
     }
 
     fn edit_here(&mut self, kind: &mut EditKind) -> bool {

@@ -110,7 +110,55 @@ pub struct Envelope {
     pub retries: Option<u64>,
 }
 
+/// A message that takes back what an earlier turn changed, named by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reversal {
+    /// `undo`, of a turn of a person.
+    Undo(u64),
+    /// `redo`, of an `undo`.
+    Redo(u64),
+}
+
+impl Reversal {
+    /// The message whose turn is taken back.
+    pub fn message(self) -> u64 {
+        match self {
+            Self::Undo(number) | Self::Redo(number) => number,
+        }
+    }
+}
+
 impl Envelope {
+    /// The sender of the first image.
+    pub const GENESIS: &str = "genesis";
+    /// The sender of messages that turns posted.
+    pub const POST: &str = "post";
+    /// The sender of messages to timers that are due.
+    pub const TIMER: &str = "timer";
+
+    /// Whether a person sent it, rather than the world itself.
+    pub fn is_of_person(&self) -> bool {
+        ![Self::GENESIS, Self::POST, Self::TIMER].contains(&self.sender_id.as_str())
+    }
+
+    /// The turn that it takes back: `undo` and `redo` of the workspace, with the number that the intake chose.
+    pub fn reversal(&self) -> Option<Reversal> {
+        if !matches!(&self.target, Target::Name(name) if name == "workspace") {
+            return None;
+        }
+        let reversal = match self.selector.as_str() {
+            "undo" => Reversal::Undo,
+            "redo" => Reversal::Redo,
+            _ => return None,
+        };
+        match self.args.as_slice() {
+            [Argument { value: Literal::Value(Value::Number(number)), .. }] if *number >= 1.0 => {
+                Some(reversal(*number as u64))
+            }
+            _ => None,
+        }
+    }
+
     /// The identity of the message with this sequence number in this world.
     pub fn id_of(world: Uuid, sequence: u64) -> Uuid {
         Uuid::new_v5(&world, &sequence.to_be_bytes())

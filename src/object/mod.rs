@@ -16,6 +16,7 @@ mod method;
 mod name;
 mod nearest;
 mod outcome;
+mod past;
 mod references;
 mod replica;
 mod size;
@@ -34,11 +35,12 @@ pub use lookup::{
     Found, Hidden, LookupReport, ancestors, children, hidden_slots, inherited, lookup, lookup_in_parents,
     lookup_report, lookup_through,
 };
-pub use message::{Argument, Envelope, Literal, Post, Target, UICommand};
+pub use message::{Argument, Envelope, Literal, Post, Reversal, Target, UICommand};
 pub use method::{MethodVersion, Origin};
 pub use name::{Name, NameError};
 pub use nearest::nearest;
 pub use outcome::{Fault, FaultKind, Outcome};
+pub use past::{PastTurn, PastTurns};
 pub use references::{dangling, reachable, referrers};
 pub use replica::Replica;
 pub use slot::{Slot, SlotContent, Slots};

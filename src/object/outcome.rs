@@ -18,6 +18,16 @@ pub enum Outcome {
     Failed(Fault),
 }
 
+impl Outcome {
+    /// What the turn changed, in order.
+    pub fn changes(&self) -> &[Change] {
+        match self {
+            Self::Completed { changes, .. } => changes,
+            Self::Failed(_) => &[],
+        }
+    }
+}
+
 /// What went wrong, in words.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {

@@ -1,6 +1,6 @@
 //! How many bytes things take, about as many as their records: what bounds are measured in.
 
-use super::{Change, Edit, MapKey, MethodVersion, Name, Object, ObjectRef, Slot, SlotContent, Value};
+use super::{Change, Edit, MapKey, MethodVersion, Name, Object, ObjectRef, Outcome, Slot, SlotContent, Value};
 
 /// What each part takes beside its own content.
 const PART: usize = 16;
@@ -71,6 +71,19 @@ impl Change {
             Self::AddVersion { version, .. } | Self::RemoveVersion { version, .. } => version.bytes(),
             Self::Rename { before, after, .. } => name(before) + name(after),
             Self::SetParents { before, after, .. } => size_of_val(&before[..]) + size_of_val(&after[..]),
+        }
+    }
+}
+
+impl Outcome {
+    /// Bytes of what was changed, answered and told; a failed one has none.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Completed { result, changes, logs } => {
+                let logs: usize = logs.iter().map(|line| PART + line.len()).sum();
+                PART + result.bytes() + logs + changes.iter().map(Change::bytes).sum::<usize>()
+            }
+            Self::Failed(_) => 0,
         }
     }
 }

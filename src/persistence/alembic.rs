@@ -314,7 +314,7 @@ impl Worker {
             Request::Outcome(sequence, outcome, resolves, posted) => {
                 self.write_ticks(batch)?;
                 news.outcomes.push(sequence);
-                self.ledger.outcome(sequence, &outcome, &resolves, batch)?;
+                self.ledger.outcome(sequence, &outcome, &resolves, posted.len() as u64, batch)?;
                 for (sequence, envelope) in posted {
                     news.envelopes.push(sequence);
                     self.ledger.envelope(sequence, &envelope, batch)?;

@@ -101,12 +101,13 @@ fn wake_up(store: &Store, now_ms: u64, created: bool, ticker: &mut dyn Ticker) -
         .chain(given_up.iter().map(|sequence| (*sequence, given_up_outcome())));
     for (sequence, outcome) in ends.collect::<Vec<_>>() {
         replay.pending.remove(&sequence);
-        replay.ledger.outcome(sequence, &outcome, &[], &mut batch).map_err(damaged)?;
+        replay.ledger.outcome(sequence, &outcome, &[], 0, &mut batch).map_err(damaged)?;
     }
     if replay.from_log_alone {
         rewrite_suspended(&txn, store, &replay, &mut batch)?;
     }
     let problems = replay.problems(&txn, &store.dbs, &batch)?;
+    let past = replay.past_turns(&txn, &store.dbs)?;
     for wound in &replay.wounds {
         let part = match wound.damage.part {
             DamagedPart::Heartwood(_) => "heartwood",
@@ -136,6 +137,7 @@ fn wake_up(store: &Store, now_ms: u64, created: bool, ticker: &mut dyn Ticker) -
         world_id: meta.wire.world_id,
         image: replay.image,
         problems,
+        past,
         pending: replay.pending.into_iter().collect(),
         next_sequence: ledger.next_sequence,
         durable: ledger.settled_through(),
@@ -194,7 +196,7 @@ fn genesis(new: &NewWorld, now_ms: u64) -> Result<(Batch, Vec<u8>), String> {
     let envelope = Envelope {
         message_id: Envelope::id_of(new.world_id, SEQUENCE),
         correlation_id: None,
-        sender_id: "genesis".to_string(),
+        sender_id: Envelope::GENESIS.to_string(),
         target: Target::Name("proto".to_string()),
         selector: name("import")?,
         args: Vec::new(),
@@ -206,7 +208,7 @@ fn genesis(new: &NewWorld, now_ms: u64) -> Result<(Batch, Vec<u8>), String> {
     let mut ledger = Ledger::new(new.world_id);
     let mut batch = Batch::default();
     ledger.envelope(SEQUENCE, &envelope, &mut batch)?;
-    ledger.outcome(SEQUENCE, &outcome, &[], &mut batch)?;
+    ledger.outcome(SEQUENCE, &outcome, &[], 0, &mut batch)?;
     let position = ledger.last;
     for object in &new.objects {
         ledger.snapshot(object.id, Some(object), position, &mut batch)?;

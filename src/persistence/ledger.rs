@@ -3,7 +3,9 @@
 //! The same figures come about in two ways, by writing and by reading the log again; both pass through here.
 
 use super::record::{self, Kind};
-use super::wire_message::{WireAttempt, WireEnvelope, WireEpoch, WireMeta, WireOutcome, WireQuarantined, WireStep};
+use super::wire_message::{
+    WireAttempt, WireEnvelope, WireEpoch, WireMeta, WireOfPerson, WireOutcome, WireQuarantined, WireStep,
+};
 use super::wire_object::{WireObject, to_bytes};
 use crate::object::{Envelope, Object, ObjectId, Outcome, Tick};
 use std::collections::{BTreeMap, BTreeSet};
@@ -100,6 +102,10 @@ pub(super) struct Ledger {
     pub(super) next_sequence: u64,
     /// Envelopes without an outcome: sequence → position.
     pub(super) open: BTreeMap<u64, u64>,
+    /// Those of them that persons sent, and whether each takes another back.
+    asked: BTreeMap<u64, bool>,
+    /// Position of the outcome of the newest turn of a person that can be taken back; 0 where there is none.
+    pub(super) newest_past: u64,
     /// Failed messages that wait: sequence → positions.
     pub(super) suspended: BTreeMap<u64, Suspension>,
     pub(super) marks: BTreeMap<ObjectId, Mark>,
@@ -123,9 +129,17 @@ impl Ledger {
         self.open.insert(sequence, position);
     }
 
+    /// Notes who sent a message that has no outcome yet.
+    pub(super) fn note_sender(&mut self, sequence: u64, envelope: &Envelope) {
+        if envelope.is_of_person() {
+            self.asked.insert(sequence, envelope.reversal().is_some());
+        }
+    }
+
     /// Notes that the log has the outcome of a message; answers where its envelope stands, if it was open.
     pub(super) fn note_outcome(&mut self, sequence: u64) -> Option<u64> {
         self.next_sequence = self.next_sequence.max(sequence + 1);
+        self.asked.remove(&sequence);
         self.open.remove(&sequence)
     }
 
@@ -222,18 +236,29 @@ impl Ledger {
         let body = to_bytes(&WireEnvelope::from(envelope))?;
         let position = self.append(Kind::Envelope, sequence, &body, batch);
         self.note_envelope(sequence, position);
+        self.note_sender(sequence, envelope);
         Ok(())
     }
 
-    /// Appends how a turn ended.
+    /// Appends how a turn ended, which posted so many messages.
     pub(super) fn outcome(
         &mut self,
         sequence: u64,
         outcome: &Outcome,
         resolves: &[u64],
+        posts: u64,
         batch: &mut Batch,
     ) -> Result<(), String> {
-        let body = to_bytes(&WireOutcome::new(outcome, resolves))?;
+        let mut wire = WireOutcome::new(outcome, resolves);
+        // What `PastTurn::of` says of it.
+        if let (Some(envelope), Some(reverses)) = (self.open.get(&sequence), self.asked.get(&sequence))
+            && let Outcome::Completed { changes, .. } = outcome
+            && (*reverses || !changes.is_empty())
+        {
+            wire.of_person = Some(WireOfPerson { envelope: *envelope, earlier: self.newest_past, posts });
+            self.newest_past = self.last + 1;
+        }
+        let body = to_bytes(&wire)?;
         let position = self.append(Kind::Outcome, sequence, &body, batch);
         let envelope = self.note_outcome(sequence).unwrap_or_default();
         let failed = matches!(outcome, Outcome::Failed(_)).then_some(Suspension { outcome: position, envelope });
@@ -322,6 +347,7 @@ impl Ledger {
             horizon_position: 0,
             horizon_chain: 0,
             ticks: self.ticks,
+            newest_past: self.newest_past,
         })?;
         Ok(record::encode(Kind::Meta, self.last, 0, &body, |_| self.chain).0)
     }

@@ -25,7 +25,7 @@ pub use error::{Damage, DamagedPart, OpenError};
 pub use reader::{Entry, EntryBody, Reader, VerifyReport};
 pub use world_hash::world_hash;
 
-use crate::object::{Change, Envelope, Image, Object, ObjectId, Problem, Tick};
+use crate::object::{Change, Envelope, Image, Object, ObjectId, PastTurns, Problem, Tick};
 use std::fmt;
 use uuid::Uuid;
 
@@ -59,6 +59,8 @@ pub struct Awakened {
     pub image: Image,
     /// Failed messages that wait, oldest first; at most 1,000.
     pub problems: Vec<Problem>,
+    /// The newest turns of persons that can be taken back.
+    pub past: PastTurns,
     /// Messages that are durable without an outcome, in sequence order. After [`Alembic::redeliver`] the Alembic first
     /// journals that a delivery is tried again; the message may be delivered once [`Reply::Durable`] names it.
     pub pending: Vec<(u64, Envelope)>,

@@ -216,6 +216,10 @@ fn verify(store: &Store, ticker: &mut dyn Ticker) -> Result<VerifyReport, ReadEr
             damages.push(wound.damage);
         }
     }
+    if damages.is_empty() && meta.wire.newest_past != whole.ledger.newest_past {
+        let reason = format!("the outcome {} is not the newest that can be taken back", meta.wire.newest_past);
+        damages.push(Damage::new(DamagedPart::Meta, reason));
+    }
     let differing = differing(&awake.image, &whole.image);
     damages.extend(differing.into_iter().map(|(id, reason)| Damage::new(DamagedPart::Sapwood(id), reason)));
     if awake.ledger.suspended != whole.ledger.suspended {

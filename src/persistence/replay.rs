@@ -6,10 +6,10 @@
 use super::ledger::{Batch, Ledger, Mark, Suspension, WORLD_FORMAT};
 use super::record::{self, Kind, RecordError};
 use super::store::{Databases, META_KEY, StoreError};
-use super::wire_message::{WireAttempt, WireEnvelope, WireMeta, WireOutcome, WireStep};
+use super::wire_message::{WireAttempt, WireEnvelope, WireMeta, WireOfPerson, WireOutcome, WireStep};
 use super::wire_object::{WireObject, from_bytes};
 use super::{Damage, DamagedPart, Ticker};
-use crate::object::{Envelope, Image, Object, ObjectId, Outcome, Problem, Tick};
+use crate::object::{Envelope, Image, Object, ObjectId, Outcome, PastTurn, PastTurns, Problem, Tick};
 use heed::RoTxn;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -132,6 +132,9 @@ impl Replay {
             replay.counts_suspended = true;
         }
         replay.ledger.next_sequence = meta.wire.next_sequence;
+        if !replay.from_log_alone {
+            replay.ledger.newest_past = meta.wire.newest_past;
+        }
         replay.read_log(txn, dbs, meta, ticker)?;
         replay.finish(meta)
     }
@@ -290,14 +293,19 @@ impl Replay {
         match record.kind {
             Kind::Envelope => {
                 let wire: WireEnvelope = from_bytes(record.body).map_err(RecordError::Body)?;
-                let envelope = wire.try_into().map_err(RecordError::Body)?;
+                let envelope: Envelope = wire.try_into().map_err(RecordError::Body)?;
                 self.ledger.note_envelope(record.sequence, position);
+                self.ledger.note_sender(record.sequence, &envelope);
                 self.pending.insert(record.sequence, envelope);
                 self.counts.envelopes += 1;
             }
             Kind::Outcome => {
                 let wire: WireOutcome = from_bytes(record.body).map_err(RecordError::Body)?;
+                let is_past = wire.of_person.is_some();
                 let (outcome, resolves) = wire.into_parts().map_err(RecordError::Body)?;
+                if is_past {
+                    self.ledger.newest_past = position;
+                }
                 self.settle(record.sequence, position, &outcome, &resolves, ticker);
                 self.counts.outcomes += 1;
             }
@@ -417,6 +425,25 @@ impl Replay {
         Ok(problems)
     }
 
+    /// The newest turns of persons that can be taken back: each leads to the one before. They end at one whose records
+    /// can't be read.
+    pub(super) fn past_turns(&self, txn: &RoTxn, dbs: &Databases) -> Result<PastTurns, ReadError> {
+        let mut past = PastTurns::default();
+        let mut position = self.ledger.newest_past;
+        while position > 0 {
+            let stored = |position: u64| dbs.heartwood.get(txn, &position.to_be_bytes());
+            let Ok((outcome, of)) = past_outcome(stored(position)?.unwrap_or_default(), position) else { break };
+            let envelope = past_envelope(stored(of.envelope)?.unwrap_or_default(), of.envelope);
+            let Ok((sequence, envelope)) = envelope else { break };
+            let turn = PastTurn::of(sequence, &envelope, &Arc::new(outcome), of.posts);
+            if of.earlier >= position || turn.is_some_and(|turn| !past.push_older(turn)) {
+                break;
+            }
+            position = of.earlier;
+        }
+        Ok(past)
+    }
+
     fn wound(&mut self, part: DamagedPart, reason: String, key: &[u8], raw: &[u8]) {
         self.wounds.push(Wound { damage: Damage::new(part, reason), key: key.to_vec(), raw: raw.to_vec() });
     }
@@ -436,6 +463,18 @@ fn read_snapshot(id: ObjectId, bytes: &[u8], last: u64) -> Result<(Object, u64),
         return Err(RecordError::Body(format!("it is of the object {}", object.id)));
     }
     Ok((object, record.position))
+}
+
+fn past_outcome(bytes: &[u8], position: u64) -> Result<(Outcome, WireOfPerson), String> {
+    let record = record::decode(bytes, Some(position)).map_err(|error| error.to_string())?;
+    let wire: WireOutcome = from_bytes(record.body)?;
+    let of = wire.of_person.ok_or("it is no turn of a person")?;
+    Ok((wire.into_parts()?.0, of))
+}
+
+fn past_envelope(bytes: &[u8], position: u64) -> Result<(u64, Envelope), String> {
+    let record = record::decode(bytes, Some(position)).map_err(|error| error.to_string())?;
+    Ok((record.sequence, from_bytes::<WireEnvelope>(record.body)?.try_into()?))
 }
 
 fn problem(sequence: u64, suspension: Suspension, outcome: &[u8], envelope: &[u8]) -> Result<Problem, String> {

@@ -112,6 +112,8 @@ fn what_was_acknowledged_comes_back() {
     let (again, alembic) = wake(&dir);
     assert_eq!(x_of(&again.image), 40.0);
     assert_eq!((again.next_sequence, again.durable), (42, 41));
+    let past = &again.past;
+    assert!(past.len() == 39 && past.get(40).is_some() && past.get(1).is_none() && past.get(41).is_none());
     assert_eq!(
         again.problems,
         [Problem { sequence: 41, envelope: envelope(41).into(), fault: Fault::new(FaultKind::Error, "no") }]

@@ -280,6 +280,22 @@ pub(super) struct WireOutcome {
     end: WireEnd,
     #[serde(default)]
     resolves: Vec<u64>,
+    /// Of a turn of a person that can be taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) of_person: Option<WireOfPerson>,
+}
+
+/// What leads from a turn of a person that can be taken back to the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct WireOfPerson {
+    /// Position of the envelope.
+    pub(super) envelope: u64,
+    /// Position of the outcome of the turn before; 0 where there is none.
+    #[serde(default)]
+    pub(super) earlier: u64,
+    /// Messages that the turn posted.
+    #[serde(default)]
+    pub(super) posts: u64,
 }
 
 impl WireOutcome {
@@ -295,7 +311,7 @@ impl WireOutcome {
                 WireEnd::Failed { kind: kind.word().to_string(), message, suggestions, trace }
             }
         };
-        Self { end, resolves: resolves.to_vec() }
+        Self { end, resolves: resolves.to_vec(), of_person: None }
     }
 
     /// The outcome, and the failed messages that no longer wait because of it.
@@ -375,6 +391,9 @@ pub(super) struct WireMeta {
     /// Ticks that the world has had.
     #[serde(default)]
     pub(super) ticks: u64,
+    /// Position of the outcome of the newest turn of a person that can be taken back; 0 where there is none.
+    #[serde(default)]
+    pub(super) newest_past: u64,
 }
 
 /// Value in `quarantine`.

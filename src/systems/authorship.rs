@@ -3,7 +3,7 @@
 use crate::cognition::{Composed, Request, compose};
 use crate::crucible::{Candidate, judge};
 use crate::language::{Authored, Passed, Services, Vm};
-use crate::object::{Fault, Name, ObjectId, Objects};
+use crate::object::{Fault, Name, ObjectId, Objects, PastTurns};
 
 /// The name under which the composer signs.
 const COMPOSER: &str = "composer";
@@ -12,6 +12,8 @@ const COMPOSER: &str = "composer";
 pub(super) struct Authorship<'a> {
     /// Rehearsals run here, never in the VM of the world.
     pub(super) shadow: &'a mut Vm,
+    /// Turns before it that can be taken back.
+    pub(super) past: &'a PastTurns,
 }
 
 impl Services for Authorship<'_> {
@@ -48,5 +50,9 @@ impl Services for Authorship<'_> {
         let candidate = Candidate { target, selector, source, contract: None };
         let judged = judge(&candidate, objects, self.shadow).map_err(|rejected| rejected.fault)?;
         Ok(Passed { params: judged.syntax.params, verdicts: judged.verdicts })
+    }
+
+    fn past(&self) -> Result<&PastTurns, Fault> {
+        Ok(self.past)
     }
 }

@@ -1,13 +1,15 @@
 //! Deliver: durable messages, in order, as turns over the world and what earlier turns of the frame changed.
 
 use super::authorship::Authorship;
+use super::history::History;
 use super::pipeline::{Clock, DeliveryBudget, Pipeline, Turn, UNDER_WAY};
 use super::schedule::FrameSystems;
 use crate::components::{EntityObjects, ObjectData, ObjectIndex};
 use crate::language::{Limits, TurnRequest, Vm, VmError};
-use crate::object::{Draft, Fault, FaultKind, Outcome, Post};
+use crate::object::{Draft, Fault, FaultKind, Outcome, PastTurn, PastTurns, Post};
 use bevy::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 /// The VM of the world, and the one of its shadow, in which methods are rehearsed. Both live on the main thread.
 pub(super) struct Voices {
@@ -30,6 +32,7 @@ fn deliver_messages(
     index: Res<ObjectIndex>,
     objects: Query<ObjectData>,
     mut voices: NonSendMut<Voices>,
+    mut history: ResMut<History>,
     mut pipeline: ResMut<Pipeline>,
 ) {
     if pipeline.ready.is_empty() {
@@ -44,11 +47,12 @@ fn deliver_messages(
         let request =
             TurnRequest { world_id: pipeline.world_id, sequence: message.sequence, envelope: &message.envelope };
         let room = UNDER_WAY.saturating_sub(pipeline.waiting() + posted);
-        let (outcome, posts) = turn(&mut voices, &frame, &request, room);
+        let (outcome, posts) = turn(&mut voices, &frame, &request, &history.0, room);
         posted += posts.len();
-        if let Outcome::Completed { changes, .. } = &outcome {
-            changes.iter().for_each(|change| frame.apply(change.clone()));
-        }
+        outcome.changes().iter().for_each(|change| frame.apply(change.clone()));
+        let outcome = Arc::new(outcome);
+        let past = PastTurn::of(message.sequence, &message.envelope, &outcome, posts.len() as u64);
+        past.into_iter().for_each(|turn| history.0.push(turn));
         pipeline.delivered.push(Turn { message, outcome, posts });
         if (clock.monotonic)() >= end {
             break;
@@ -57,10 +61,16 @@ fn deliver_messages(
 }
 
 /// A turn. One in which the program itself panics fails like any other, and the VM starts anew.
-fn turn(voices: &mut Voices, frame: &Draft<'_>, request: &TurnRequest<'_>, room: usize) -> (Outcome, Vec<Post>) {
+fn turn(
+    voices: &mut Voices,
+    frame: &Draft<'_>,
+    request: &TurnRequest<'_>,
+    past: &PastTurns,
+    room: usize,
+) -> (Outcome, Vec<Post>) {
     let Voices { world, shadow, limits } = voices;
     let limits = *limits;
-    let run = || world.turn_that_posts(frame, request, &mut Authorship { shadow }, room);
+    let run = || world.turn_that_posts(frame, request, &mut Authorship { shadow, past }, room);
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
         if let (Ok(world), Ok(shadow)) = (Vm::new(limits), Vm::new(limits)) {
             *voices = Voices { world, shadow, limits };

@@ -1,5 +1,6 @@
 //! Intake: commands become envelopes with the next number, or are refused with a reason.
 
+use super::history::{self, History};
 use super::journal::Journal;
 use super::pipeline::{Clock, Message, Pipeline};
 use super::port::{Request, Submission};
@@ -55,6 +56,7 @@ pub(super) fn take_in_commands(
     clock: Res<Clock>,
     journal: Res<Journal>,
     problems: Res<Problems>,
+    history: Res<History>,
     mut pipeline: ResMut<Pipeline>,
     mut subscribers: ResMut<Subscribers>,
     mut outbox: ResMut<Outbox>,
@@ -64,6 +66,11 @@ pub(super) fn take_in_commands(
         match request {
             Request::Open { sender_id, events } => subscribers.open(port, sender_id, events),
             Request::FullState => subscribers.ask_full_state(port),
+            // What it takes back is known once everything before it has ended.
+            Request::Command { ticket, command } if history::is_reversal(&command) && pipeline.awaits_delivery() => {
+                submissions.last.push_front(Submission { port, request: Request::Command { ticket, command } });
+                return;
+            }
             Request::Command { ticket, command } => {
                 let refusal = journal.read_only().map(|reason| {
                     let message = format!("the world is read-only: {reason}. Nothing was changed");
@@ -83,7 +90,7 @@ pub(super) fn take_in_commands(
                             issued_at: (clock.unix_ms)(),
                             retries: None,
                         };
-                        admit(envelope, &command, &problems, &pipeline)
+                        admit(envelope, &command, &problems, &history, &pipeline)
                     },
                     Err,
                 );
@@ -101,11 +108,12 @@ pub(super) fn take_in_commands(
     }
 }
 
-/// `retry N` becomes the failed message again; `dismiss N` must name one.
+/// `retry N` becomes the failed message again; `dismiss N` must name one; `undo` and `redo` name the turn they take back.
 fn admit(
     mut envelope: Envelope,
     command: &UICommand,
     problems: &Problems,
+    history: &History,
     pipeline: &Pipeline,
 ) -> Result<Envelope, Fault> {
     let size = command_bytes(command);
@@ -116,6 +124,9 @@ fn admit(
     if size > most {
         let message = format!("the message has {size} bytes; {what} has at most {most}");
         return Err(Fault::new(FaultKind::BadArgument, message));
+    }
+    if history::is_reversal(command) {
+        return history::name_reversed(envelope, command, history, pipeline);
     }
     let to_workspace = matches!(&command.target, Target::Name(name) if name == "workspace");
     if !to_workspace || !matches!(command.selector.as_str(), "retry" | "dismiss") {

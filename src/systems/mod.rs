@@ -6,6 +6,7 @@
 mod alarm;
 mod authorship;
 mod deliver;
+mod history;
 mod intake;
 mod journal;
 mod pipeline;
@@ -47,7 +48,7 @@ pub fn install_world(
     app.set_error_handler(report_error);
     let (switchboard, submissions) = Switchboard::new(waker);
     let report = awakened.report.to_string();
-    let Awakened { world_id, image, problems, pending, next_sequence, durable, ticks, .. } = awakened;
+    let Awakened { world_id, image, problems, past, pending, next_sequence, durable, ticks, .. } = awakened;
 
     let timers = timers::Timers::of(&image, &pending);
     let steps = steps::Steps::of(&image, ticks);
@@ -71,6 +72,7 @@ pub fn install_world(
     journal::plugin(app, alembic, durable);
     deliver::plugin(app)?;
     problems::plugin(app, problems);
+    history::plugin(app, past);
     settle::plugin(app);
     timers::plugin(app, timers);
     steps::plugin(app, steps);

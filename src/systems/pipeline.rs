@@ -29,9 +29,9 @@ impl Default for DeliveryBudget {
 /// Messages that may be under way; beyond it commands wait on the switchboard, and turns that post fail.
 pub(super) const UNDER_WAY: usize = 16_384;
 /// The sender of messages that turns posted.
-pub(super) const POST: &str = "post";
+pub(super) const POST: &str = Envelope::POST;
 /// The sender of messages to timers that are due.
-pub(super) const TIMER: &str = "timer";
+pub(super) const TIMER: &str = Envelope::TIMER;
 
 /// A numbered message.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ pub(super) struct Message {
 #[derive(Debug)]
 pub(super) struct Turn {
     pub(super) message: Message,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: Arc<Outcome>,
     pub(super) posts: Vec<Post>,
 }
 
@@ -97,6 +97,12 @@ impl Pipeline {
     pub(super) fn retries(&self, failed: u64) -> bool {
         let queues = self.numbered.iter().chain(self.journaling.values()).chain(&self.ready);
         queues.into_iter().any(|message| message.envelope.retries == Some(failed))
+    }
+
+    /// Whether a message of a person has not been delivered yet.
+    pub(super) fn awaits_delivery(&self) -> bool {
+        let queues = self.numbered.iter().chain(self.journaling.values()).chain(&self.ready);
+        queues.into_iter().any(|message| message.envelope.is_of_person())
     }
 
     /// Whether no message is under way.

@@ -25,15 +25,12 @@ pub(super) fn settle_turns(world: &mut World, objects: &mut QueryState<ObjectDat
     world.resource_mut::<Touched>().0.clear();
     let turns = std::mem::take(&mut world.resource_mut::<Pipeline>().delivered);
     for Turn { message, outcome, posts } in turns {
-        if let Outcome::Completed { changes, .. } = &outcome {
-            for change in changes {
-                apply(world, objects, change);
-            }
+        for change in outcome.changes() {
+            apply(world, objects, change);
         }
         world.resource_mut::<Dirty>().count_turn();
         let resolves = resolved_by(&message.envelope, &outcome);
         let sequence = message.sequence;
-        let outcome = Arc::new(outcome);
         let posted = number_posts(world, Some(message.envelope.message_id), posts);
         world.resource_mut::<Journal>().append_outcome(sequence, outcome.clone(), resolves.clone(), posted);
         world.resource_mut::<Pipeline>().settled.insert(sequence);

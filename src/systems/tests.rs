@@ -373,3 +373,84 @@ fn a_step_that_works_too_long_is_stopped_by_a_message() {
     let report = Reader::open(&path).unwrap().verify(&mut TickReplay::new()).unwrap();
     assert_eq!((report.damages, report.world_hash), (vec![], hash));
 }
+
+/// What can be taken back, as the running world knows it.
+fn past(world: &Bench) -> crate::object::PastTurns {
+    world.app.world().resource::<super::history::History>().0.clone()
+}
+
+#[test]
+fn undo_and_redo_go_on_after_a_kill_where_they_were() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w");
+    let mut world = Bench::open(&path);
+    world.ask("create_thing a n=0 items=[1]").unwrap();
+    world.ask("add_method a selector=go source=\"function(self) self.n += 1 table.insert(self.items, self.n) post(self, 'get', 'n') end\"").unwrap();
+    for line in ["go a", "get a n", "go a", "undo", "rename a to=b", "delete b", "undo", "go b", "undo", "undo"] {
+        world.ask(line).unwrap();
+    }
+    world.ask("nope b").unwrap_err();
+    let (remembered, hash) = (past(&world), world.hash());
+    assert_eq!(remembered.len(), 11);
+    drop(world);
+    let mut world = Bench::open(&path);
+    assert_eq!(past(&world), remembered);
+    world.ask("get a items").unwrap();
+    assert_eq!(world.hash(), hash);
+    assert!(world.ask("undo 999").unwrap_err().contains("999"));
+    for (line, n) in [("redo", "b"), ("redo", "b"), ("undo", "b"), ("undo", "a"), ("undo", "a")] {
+        world.ask(line).unwrap();
+        assert!(world.replica.image.named(n).is_some(), "{line}");
+    }
+    assert_eq!(Bench::slot(&world.replica, "a", "items"), "[1]");
+    let (remembered, hash) = (past(&world), world.hash());
+    close_world(&mut world.app);
+    drop(world);
+    let report = Reader::open(&path).unwrap().verify(&mut TickReplay::new()).unwrap();
+    assert_eq!((report.damages, report.world_hash), (vec![], hash));
+    let world = Bench::open(&path);
+    assert_eq!(past(&world), remembered);
+}
+
+#[test]
+fn an_undo_without_outcome_is_delivered_again_and_takes_the_same_turn_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w");
+    let mut world = Bench::open(&path);
+    world.ask("create_thing a n=0").unwrap();
+    world.ask("set a n=1").unwrap();
+    world.ask("set a m=1").unwrap();
+    close_world(&mut world.app);
+    drop(world);
+    // The process dies when the message is on disk.
+    let (awakened, alembic) = open(&path, None, 6, &mut TickReplay::new(), || {}).unwrap();
+    let UICommand { target, selector, args } = Bench::command("undo 3");
+    let envelope = crate::object::Envelope {
+        message_id: crate::object::Envelope::id_of(awakened.world_id, 5),
+        correlation_id: None,
+        sender_id: "console".into(),
+        target,
+        selector,
+        args,
+        issued_at: 7,
+        retries: None,
+    };
+    alembic.append_envelope(5, envelope).unwrap();
+    alembic.close();
+    let mut world = Bench::open(&path);
+    world.run_until(|replica| Bench::slot(replica, "a", "n") == "0");
+    assert_eq!(Bench::slot(&world.replica, "a", "m"), "1");
+    assert!(world.ask("undo 3").unwrap_err().contains("already, by message 5"));
+}
+
+#[test]
+fn an_undo_waits_for_what_was_sent_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = Bench::open(&dir.path().join("w"));
+    world.ask("create_thing a n=0").unwrap();
+    for line in ["set a n=1", "set a n=2", "undo", "set a m=1", "undo", "redo"] {
+        world.port.send(Bench::command(line)).unwrap();
+    }
+    assert_eq!(world.ask("= world.a.n + world.a.m"), Ok(Value::Number(2.0)));
+    assert!(world.replica.problems.is_empty());
+}

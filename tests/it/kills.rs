@@ -96,3 +96,55 @@ fn completed_counts(world: &Path) -> u64 {
     println!("{given_up} given up");
     completed
 }
+
+#[test]
+fn no_kill_lets_an_undo_take_back_another_turn_than_it_would_have() {
+    const KILLS: u64 = 5;
+    let dir = tempfile::tempdir().unwrap();
+    let world = dir.path().join("world");
+    let teach = "create_counter tally n=0\n\
+                 add_method tally selector=count source=\"function(self) self.n += 1 return self.n end\"\n";
+    assert_eq!(answers(&world, teach.as_bytes()).1, Some(0));
+    for kill in 0..KILLS {
+        let mut command = workbench(["--headless", "--json", "--world"]);
+        let mut child = command.arg(&world).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let mut output = child.stdout.take().unwrap();
+        let writer = std::thread::spawn(move || {
+            for _ in 0..OFFERED {
+                if input.write_all(b"count tally\ncount tally\nundo\nredo\nundo\n").is_err() {
+                    return;
+                }
+            }
+        });
+        let reader = std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+        std::thread::sleep(Duration::from_micros(150_000 + 70_001 * kill));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        writer.join().unwrap();
+        reader.join().unwrap().unwrap();
+    }
+    let n = answers(&world, b"get tally n\n").0[0]["result"].as_i64().unwrap();
+    let entries = log(&world);
+    let selectors: std::collections::HashMap<u64, &str> = entries
+        .iter()
+        .filter(|entry| entry["kind"] == "envelope")
+        .filter_map(|entry| Some((entry["seq"].as_u64()?, entry["selector"].as_str()?)))
+        .collect();
+    let (mut expected, mut undos) = (0, 0);
+    let completed = entries.iter().filter(|entry| entry["kind"] == "outcome" && entry["status"] == "completed");
+    for outcome in completed {
+        match outcome["seq"].as_u64().and_then(|sequence| selectors.get(&sequence)) {
+            Some(&"count" | &"redo") => expected += 1,
+            Some(&"undo") => {
+                expected -= 1;
+                undos += 1;
+            }
+            _ => {}
+        }
+    }
+    assert!(undos > 0);
+    assert_eq!(n, expected);
+    verified_hash(&world);
+    println!("{KILLS} kills, {undos} undone");
+}

@@ -14,7 +14,7 @@ const COLUMNS: usize = 60;
 const EDITS_SHOWN: usize = 4;
 
 /// Words of the console itself, and what they do.
-const CONSOLE_WORDS: [(&str, &str); 8] = [
+const CONSOLE_WORDS: [(&str, &str); 10] = [
     ("help", "help\n  Shows how a line looks; `help SELECTOR` explains a message."),
     ("objects", "objects\n  Lists every object."),
     ("problems", "problems\n  Lists the failed messages that wait."),
@@ -25,6 +25,11 @@ const CONSOLE_WORDS: [(&str, &str); 8] = [
         "export FOLDER\n  Writes the objects of the world to files, one each; docs/object-files.md is their form.",
     ),
     ("import", "import FOLDER\n  Makes objects equal to the files of a folder, all or none."),
+    (
+        "undo",
+        "undo, undo N\n  Takes back what your last message changed, or the message with this number; what it posted is not taken back.",
+    ),
+    ("redo", "redo\n  Does again what the last undo took back, as long as nothing else was changed."),
     ("quit", "quit\n  Ends the program, once everything is on disk."),
 ];
 
@@ -103,7 +108,8 @@ pub fn help_text(selector: Option<&str>) -> String {
          values: 5, \"text\", word, true, nil, [1, 2], {a = 1}, @object\n  \
          create_point point                 makes an object\n  \
          = world.point.x + 1                evaluates Luau\n  \
-         objects, problems, retry N, dismiss N, import FOLDER, export FOLDER, help SELECTOR, quit\n\
+         objects, problems, retry N, dismiss N, undo, undo N, redo\n  \
+         import FOLDER, export FOLDER, help SELECTOR, quit\n\
          Every object answers:",
     );
     for spec in NATIVES {
@@ -246,10 +252,7 @@ fn has_content_of(slot: &Slot, other: &Slot) -> bool {
 fn edit_lines(slot: &str, edits: &[Edit], objects: &dyn Objects) -> Vec<String> {
     let text = |value: &Value| shortened(&value.text(objects), COLUMNS).into_owned();
     let line = |edit: &Edit| {
-        let step = |key: &MapKey| match key {
-            MapKey::Text(text) if Name::new(text).is_ok() => format!(".{text}"),
-            other => format!("[{}]", other.text(objects)),
-        };
+        let step = |key: &MapKey| step_text(key, objects);
         let path: String = edit.path.iter().map(step).collect();
         match &edit.kind {
             EditKind::Set { key, before, after } => {
@@ -269,6 +272,14 @@ fn edit_lines(slot: &str, edits: &[Edit], objects: &dyn Objects) -> Vec<String> 
         lines.push(format!("{slot} has {} changes more", edits.len() - EDITS_SHOWN));
     }
     lines
+}
+
+/// A key as it stands behind a list or map: `.name`, `[1]`.
+pub(in crate::language) fn step_text(key: &MapKey, objects: &dyn Objects) -> String {
+    match key {
+        MapKey::Text(text) if Name::new(text).is_ok() => format!(".{text}"),
+        other => format!("[{}]", other.text(objects)),
+    }
 }
 
 /// What stands in a slot, shortened to a line.

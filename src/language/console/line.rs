@@ -70,6 +70,11 @@ pub fn parse_line(text: &str) -> Result<ConsoleLine, Fault> {
             let number: u64 = number.parse().unwrap_or_default();
             return message("workspace", first, vec![("number", Value::Number(number as f64))]);
         }
+        ("undo" | "redo", "") => return message("workspace", first, vec![]),
+        ("undo", number) if number.parse::<u64>().is_ok() => {
+            let number: u64 = number.parse().unwrap_or_default();
+            return message("workspace", first, vec![("message", Value::Number(number as f64))]);
+        }
         ("retry" | "dismiss", _) => {
             return Err(syntax(&format!("`{first}` takes the number of a failed message; `problems` lists them")));
         }

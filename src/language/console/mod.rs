@@ -5,8 +5,8 @@
 mod answer;
 mod line;
 
-pub(super) use answer::slot_text;
 pub use answer::{change_lines, fault_text, help_text, local_answer, outcome_text, problem_text, result_text};
+pub(super) use answer::{slot_text, step_text};
 pub use line::{ConsoleLine, LocalCommand, MAX_LINE_BYTES, parse_line, parse_literal};
 
 pub use super::native::selectors_of;

@@ -11,6 +11,8 @@ mod slots;
 
 pub(super) use family::{create, is_needed, start_timer};
 pub(super) use methods::accept_authored;
+#[cfg(test)]
+pub(super) use methods::accept_method;
 
 use super::crossing::Stale;
 use super::turn::Active;
