@@ -7,7 +7,8 @@
 use super::crossing::{Shared, Stale, raise};
 use super::native::{self, accept_authored};
 use super::send::{HANDLER, unknown_selector};
-use super::turn::{Active, Authored};
+use super::services::Authored;
+use super::turn::Active;
 use crate::object::{Fault, FaultKind, Name, ObjectId, Objects, Value, lookup};
 
 /// The object with the rules, and the rule that allows it.

@@ -16,6 +16,7 @@ mod native;
 mod object_file;
 mod send;
 mod sends;
+mod services;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -23,12 +24,14 @@ mod tick;
 mod turn;
 mod undo;
 mod values;
+mod views;
 mod vm;
 
 pub use import::{Counts, Plan, file_subject, plan_import};
 pub use native::{NATIVES, NativeSpec, is_reserved, native_spec, selectors_of};
 pub use object_file::{ObjectFileError, genesis_objects, is_built_in, read_object_file, write_object_file};
+pub use services::{Authored, NoServices, Passed, Services};
 pub use syntax::{GLOBALS, MAX_SOURCE_BYTES, MethodSyntax, SyntaxFault, parse_method};
 pub use tick::{TickEnd, steps};
-pub use turn::{Authored, NoServices, Passed, Services, TurnRequest};
+pub use turn::TurnRequest;
 pub use vm::{Limits, Vm, VmError};

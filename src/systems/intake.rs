@@ -2,7 +2,7 @@
 
 use super::history::{self, History};
 use super::journal::Journal;
-use super::pipeline::{Clock, Message, Pipeline};
+use super::pipeline::{Clock, Pipeline};
 use super::port::{Request, Submission};
 use super::problems::Problems;
 use super::reflect::{Outbox, Subscribers};
@@ -11,7 +11,6 @@ use crate::object::{Argument, Envelope, Fault, FaultKind, Literal, StateUpdateEv
 use bevy::prelude::*;
 use crossbeam_channel::Receiver;
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 /// Longest command that becomes a message, in bytes of its texts: a journal record has a bound.
 const MAX_COMMAND_BYTES: usize = 1 << 20;
@@ -76,28 +75,20 @@ pub(super) fn take_in_commands(
                     let message = format!("the world is read-only: {reason}. Nothing was changed");
                     Fault::new(FaultKind::Refused, message)
                 });
-                let sequence = pipeline.next_sequence;
                 let sender_id = subscribers.sender_id(port);
                 let envelope = refusal.map_or_else(
                     || {
-                        let envelope = Envelope {
-                            message_id: Envelope::id_of(pipeline.world_id, sequence),
-                            correlation_id: None,
-                            sender_id,
-                            target: command.target.clone(),
-                            selector: command.selector.clone(),
-                            args: command.args.clone(),
-                            issued_at: (clock.unix_ms)(),
-                            retries: None,
-                        };
+                        let (target, selector) = (command.target.clone(), command.selector.clone());
+                        let now_ms = (clock.unix_ms)();
+                        let envelope = pipeline.envelope(&sender_id, target, selector, command.args.clone(), now_ms);
                         admit(envelope, &command, &problems, &history, &pipeline)
                     },
                     Err,
                 );
                 match envelope {
                     Ok(envelope) => {
-                        pipeline.next_sequence += 1;
-                        let message = Message { sequence, envelope: Arc::new(envelope) };
+                        let message = pipeline.number(envelope);
+                        let sequence = message.sequence;
                         pipeline.numbered.push_back(message);
                         outbox.tell(port, StateUpdateEvent::CommandAccepted { ticket, sequence });
                     }

@@ -1,6 +1,6 @@
 //! Where each message stands between intake and its durable outcome.
 
-use crate::object::{Envelope, Outcome, Post};
+use crate::object::{Argument, Envelope, Name, Outcome, Post, Target};
 use bevy::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -70,6 +70,34 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
+    /// An envelope that may become the next message.
+    pub(super) fn envelope(
+        &self,
+        sender_id: &str,
+        target: Target,
+        selector: Name,
+        args: Vec<Argument>,
+        issued_at: u64,
+    ) -> Envelope {
+        Envelope {
+            message_id: Envelope::id_of(self.world_id, self.next_sequence),
+            correlation_id: None,
+            sender_id: sender_id.to_string(),
+            target,
+            selector,
+            args,
+            issued_at,
+            retries: None,
+        }
+    }
+
+    /// Makes it the next message.
+    pub(super) fn number(&mut self, envelope: Envelope) -> Message {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        Message { sequence, envelope: Arc::new(envelope) }
+    }
+
     /// Whether nothing more can be taken in.
     pub(super) fn is_full(&self) -> bool {
         self.waiting() >= UNDER_WAY

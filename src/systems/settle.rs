@@ -1,7 +1,7 @@
 //! Settle: the only writer of authored state. Applies what the frame's turns changed, in order.
 
 use super::journal::Journal;
-use super::pipeline::{Clock, Message, POST, Pipeline, Turn};
+use super::pipeline::{Clock, POST, Pipeline, Turn};
 use super::problems::Problems;
 use super::reflect::Outbox;
 use super::schedule::FrameSystems;
@@ -9,12 +9,14 @@ use super::snapshots::Dirty;
 use crate::components::{ObjectBundle, ObjectDataMut, ObjectIndex};
 use crate::object::{Argument, Change, Envelope, ObjectId, Outcome, Post, Problem, StateUpdateEvent, Target, Value};
 use bevy::prelude::*;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Objects that this frame changed.
+/// Objects that changed since the last frame noted which of them are timers and which step: what ticks change is noted a
+/// frame later.
 #[derive(Resource, Debug, Default)]
-pub(super) struct Touched(pub(super) Vec<ObjectId>);
+pub(super) struct Touched(pub(super) BTreeSet<ObjectId>);
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Touched>();
@@ -22,7 +24,6 @@ pub(super) fn plugin(app: &mut App) {
 }
 
 pub(super) fn settle_turns(world: &mut World, objects: &mut QueryState<ObjectDataMut>) {
-    world.resource_mut::<Touched>().0.clear();
     let turns = std::mem::take(&mut world.resource_mut::<Pipeline>().delivered);
     for Turn { message, outcome, posts } in turns {
         for change in outcome.changes() {
@@ -62,20 +63,12 @@ pub(super) fn number_posts(world: &mut World, cause: Option<Uuid>, posts: Vec<Po
     let issued_at = (world.resource::<Clock>().unix_ms)();
     let mut pipeline = world.resource_mut::<Pipeline>();
     let number = |post: Post| {
-        let sequence = pipeline.next_sequence;
-        pipeline.next_sequence += 1;
-        let envelope = Arc::new(Envelope {
-            message_id: Envelope::id_of(pipeline.world_id, sequence),
-            correlation_id: cause,
-            sender_id: POST.to_string(),
-            target: Target::Id(post.target),
-            selector: post.selector,
-            args: post.args.into_iter().map(|value| Argument { name: None, value: value.into() }).collect(),
-            issued_at,
-            retries: None,
-        });
+        let args = post.args.into_iter().map(|value| Argument { name: None, value: value.into() }).collect();
+        let envelope = pipeline.envelope(POST, Target::Id(post.target), post.selector, args, issued_at);
+        let message = pipeline.number(Envelope { correlation_id: cause, ..envelope });
+        let (sequence, envelope) = (message.sequence, message.envelope.clone());
         if !pipeline.left {
-            pipeline.journaling.insert(sequence, Message { sequence, envelope: envelope.clone() });
+            pipeline.journaling.insert(sequence, message);
         }
         (sequence, envelope)
     };
@@ -114,5 +107,5 @@ pub(super) fn apply(world: &mut World, objects: &mut QueryState<ObjectDataMut>, 
         }
     }
     world.resource_mut::<Dirty>().note(id);
-    world.resource_mut::<Touched>().0.push(id);
+    world.resource_mut::<Touched>().0.insert(id);
 }

@@ -6,15 +6,14 @@
 use super::alarm::Alarm;
 use super::deliver::Voices;
 use super::journal::Journal;
-use super::pipeline::{Clock, Message, Pipeline, TIMER, UNDER_WAY};
+use super::pipeline::{Clock, Pipeline, TIMER, UNDER_WAY};
 use super::reflect::Outbox;
 use super::schedule::FrameSystems;
 use super::settle::{self, Touched, settle_turns};
 use crate::components::{EntityObjects, ObjectData, ObjectDataMut, ObjectIndex};
 use crate::language::{Limits, TickEnd, Vm, steps};
 use crate::object::{
-    Argument, Change, Envelope, Image, LogLevel, Name, ObjectId, Objects, StateUpdateEvent, TICKS_A_SECOND, Target,
-    Tick, Value,
+    Argument, Change, Image, LogLevel, Name, ObjectId, Objects, StateUpdateEvent, TICKS_A_SECOND, Target, Tick, Value,
 };
 use crate::persistence::Ticker;
 use bevy::prelude::*;
@@ -114,6 +113,7 @@ fn note_steppers(index: Res<ObjectIndex>, objects: Query<ObjectData>, touched: R
 }
 
 fn run_ticks(world: &mut World, reading: &mut QueryState<ObjectData>, writing: &mut QueryState<ObjectDataMut>) {
+    world.resource_mut::<Touched>().0.clear();
     let stands = world.resource::<Journal>().read_only().is_some() || world.resource::<Pipeline>().is_closing();
     let clock = *world.resource::<Clock>();
     let mut due = {
@@ -186,20 +186,11 @@ fn run_ticks(world: &mut World, reading: &mut QueryState<ObjectData>, writing: &
 /// Has an object stop by a message, which is on record as the tick is not.
 fn stop(world: &mut World, id: ObjectId, clock: Clock) {
     let (Ok(selector), Ok(name)) = (Name::new("set"), Name::new("stepping")) else { return };
+    let args = vec![Argument { name: Some(name), value: Value::Boolean(false).into() }];
     let mut pipeline = world.resource_mut::<Pipeline>();
-    let sequence = pipeline.next_sequence;
-    pipeline.next_sequence += 1;
-    let envelope = Envelope {
-        message_id: Envelope::id_of(pipeline.world_id, sequence),
-        correlation_id: None,
-        sender_id: TIMER.to_string(),
-        target: Target::Id(id),
-        selector,
-        args: vec![Argument { name: Some(name), value: Value::Boolean(false).into() }],
-        issued_at: (clock.unix_ms)(),
-        retries: None,
-    };
-    pipeline.numbered.push_back(Message { sequence, envelope: Arc::new(envelope) });
+    let envelope = pipeline.envelope(TIMER, Target::Id(id), selector, args, (clock.unix_ms)());
+    let message = pipeline.number(envelope);
+    pipeline.numbered.push_back(message);
     let told = "an object stopped stepping: it worked for too long in single calls".to_string();
     world.resource_mut::<Outbox>().log(LogLevel::Error, told);
 }

@@ -454,3 +454,17 @@ fn an_undo_waits_for_what_was_sent_before_it() {
     assert_eq!(world.ask("= world.a.n + world.a.m"), Ok(Value::Number(2.0)));
     assert!(world.replica.problems.is_empty());
 }
+
+#[test]
+fn a_timer_that_is_set_in_a_step_fires() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w");
+    let mut world = Bench::open_with(&path, Clock { unix_ms: || 1_000, monotonic: ticking });
+    world.ask("create_thing b seen=[]").unwrap();
+    world.ask(NOTE).unwrap();
+    world.ask("create_thing a").unwrap();
+    let step = "function(self) after(0, world.b, 'note', 1) self.stepping = false end";
+    world.ask(&format!("add_method a selector=step source=\"{step}\"")).unwrap();
+    world.ask("start_stepping a").unwrap();
+    world.run_until(|replica| Bench::slot(replica, "b", "seen") == "[1]");
+}

@@ -5,14 +5,13 @@
 
 use super::alarm::Alarm;
 use super::journal::Journal;
-use super::pipeline::{Clock, Message, Pipeline, TIMER};
+use super::pipeline::{Clock, Pipeline, TIMER};
 use super::schedule::FrameSystems;
 use super::settle::{Touched, settle_turns};
 use crate::components::{EntityObjects, ObjectData, ObjectIndex};
 use crate::object::{Envelope, Name, ObjectId, Objects, Target, Value, ancestors};
 use bevy::prelude::*;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Timers fired in one frame.
@@ -100,18 +99,8 @@ fn fire_timers(clock: Res<Clock>, journal: Res<Journal>, mut timers: ResMut<Time
         }
         let Some(id) = timers.take_due(now_ms) else { return };
         let Ok(selector) = Name::new("fire") else { return };
-        let sequence = pipeline.next_sequence;
-        let envelope = Envelope {
-            message_id: Envelope::id_of(pipeline.world_id, sequence),
-            correlation_id: None,
-            sender_id: TIMER.to_string(),
-            target: Target::Id(id),
-            selector,
-            args: Vec::new(),
-            issued_at: now_ms,
-            retries: None,
-        };
-        pipeline.next_sequence += 1;
-        pipeline.numbered.push_back(Message { sequence, envelope: Arc::new(envelope) });
+        let envelope = pipeline.envelope(TIMER, Target::Id(id), selector, Vec::new(), now_ms);
+        let message = pipeline.number(envelope);
+        pipeline.numbered.push_back(message);
     }
 }

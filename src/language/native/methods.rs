@@ -2,7 +2,8 @@
 
 use super::{Call, slot_name};
 use crate::language::crossing::Stale;
-use crate::language::turn::{Active, Authored};
+use crate::language::services::Authored;
+use crate::language::turn::Active;
 use crate::object::{
     Change, Draft, Fault, FaultKind, MethodVersion, Name, ObjectId, Objects, Origin, Slot, Value, nearest,
 };
