@@ -80,7 +80,11 @@ impl Shared {
             Answer::Gone(title) if send => return Err(raise(gone(&title))),
             Answer::Nothing if send => match native::native_spec(name) {
                 Some(_) => return Ok(self.native(name)),
-                None => return self.unanswered.call(name),
+                None => {
+                    // `send` takes any text.
+                    Name::new(name).map_err(|error| raise(Fault::new(FaultKind::BadName, error.to_string())))?;
+                    return self.unanswered.call(name);
+                }
             },
             Answer::Gone(_) | Answer::Nothing => return Ok(LuaValue::Nil),
             Answer::Value(..) if send => self.accessor.call(name)?,

@@ -43,6 +43,7 @@ pub const GLOBALS: &[&str] = &[
     "resend",
     "resend_via",
     "select",
+    "send",
     "string",
     "table",
     "tonumber",

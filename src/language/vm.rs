@@ -142,6 +142,7 @@ impl Vm {
             }
         }
         connect_globals(&lua, &shared)?;
+        globals.set("send", prelude.get::<LuaValue>("send")?)?;
         connect_mirrors(&lua, &shared)?;
         for name in REMOVED {
             globals.raw_remove(name)?;

@@ -27,9 +27,15 @@ const WRAPPERS: [&str; 7] = ["conflict", "map", "method", "none", "number", "ref
 const NUMBERS: [(&str, f64); 3] = [("nan", f64::NAN), ("inf", f64::INFINITY), ("-inf", f64::NEG_INFINITY)];
 
 /// Object files of the first image, by name.
-const GENESIS: [(&str, &str); 4] = [
+const GENESIS: [(&str, &str); 10] = [
     ("proto.luau", include_str!("../../../assets/genesis/proto.luau")),
     ("codex.luau", include_str!("../../../assets/genesis/codex.luau")),
+    ("architect.luau", include_str!("../../../assets/genesis/architect.luau")),
+    ("button.luau", include_str!("../../../assets/genesis/button.luau")),
+    ("counter.luau", include_str!("../../../assets/genesis/counter.luau")),
+    ("list_morph.luau", include_str!("../../../assets/genesis/list_morph.luau")),
+    ("slider.luau", include_str!("../../../assets/genesis/slider.luau")),
+    ("text_morph.luau", include_str!("../../../assets/genesis/text_morph.luau")),
     ("timer.luau", include_str!("../../../assets/genesis/timer.luau")),
     ("workspace.luau", include_str!("../../../assets/genesis/workspace.luau")),
 ];
