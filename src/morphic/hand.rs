@@ -32,8 +32,23 @@ pub enum Deed {
     Carry(ObjectId, [f32; 2]),
     /// The object was let go, so many world units from where it was taken.
     Drop(ObjectId, [f32; 2]),
-    /// What was carried goes back to its place.
+    /// What was carried goes back to its place, a knob to its value.
     PutBack,
+    /// The object was clicked at this world point.
+    Click(ObjectId, [f32; 2]),
+    /// A knob of the object follows the pointer to this world point; nothing is said yet.
+    Slide(ObjectId, [f32; 2]),
+    /// The knob was let go there.
+    LetGo(ObjectId, [f32; 2]),
+}
+
+/// What a press meets.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Under {
+    /// The object.
+    pub object: ObjectId,
+    /// Whether it is pressed where a knob runs.
+    pub slides: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -49,6 +64,9 @@ enum Grip {
     Carrying {
         object: ObjectId,
         world: [f32; 2],
+    },
+    Sliding {
+        object: ObjectId,
     },
     Panning {
         last: [f32; 2],
@@ -77,6 +95,15 @@ impl Hand {
         }
     }
 
+    /// The object that is pressed, and neither let go nor carried yet.
+    pub fn pressed(&self) -> Option<ObjectId> {
+        match self.grip {
+            Grip::Pressed { on, .. } => on,
+            Grip::Sliding { object } => Some(object),
+            _ => None,
+        }
+    }
+
     /// A button goes down at this window point, over this object. With `space`, the left one pans.
     pub fn press(
         &mut self,
@@ -84,7 +111,7 @@ impl Hand {
         space: bool,
         at: [f32; 2],
         world: [f32; 2],
-        on: Option<ObjectId>,
+        on: Option<Under>,
     ) -> Option<Deed> {
         if self.is_busy() {
             return None;
@@ -93,6 +120,11 @@ impl Hand {
             self.grip = Grip::Panning { last: at, with: button };
             return None;
         }
+        if let Some(Under { object, slides: true }) = on {
+            self.grip = Grip::Sliding { object };
+            return Some(Deed::Slide(object, world));
+        }
+        let on = on.map(|under| under.object);
         self.grip = Grip::Pressed { on, at, world };
         // An object is chosen when it is taken, the ground when it is let go.
         on.map(|id| Deed::Select(Some(id)))
@@ -115,6 +147,7 @@ impl Hand {
                 }
             }
             Grip::Carrying { object, world: taken } => Some(Deed::Carry(object, between(taken, world))),
+            Grip::Sliding { object } => Some(Deed::Slide(object, world)),
             Grip::Panning { last, with } => {
                 self.grip = Grip::Panning { last: at, with };
                 Some(Deed::Pan(between(last, at)))
@@ -133,12 +166,16 @@ impl Hand {
                 self.grip = Grip::Free;
                 Some(Deed::Drop(object, between(taken, world)))
             }
+            Grip::Sliding { object } if button == Button::Left => {
+                self.grip = Grip::Free;
+                Some(Deed::LetGo(object, world))
+            }
             Grip::Pressed { on, at: from, .. } if button == Button::Left => {
                 self.grip = Grip::Free;
                 let still = (at[0] - from[0]).hypot(at[1] - from[1]) < SLACK;
                 if on.is_some() || !still {
                     self.last_click = None;
-                    return None;
+                    return on.filter(|_| still).map(|object| Deed::Click(object, world));
                 }
                 let twice = self.last_click.take().is_some_and(|(then, there)| {
                     seconds - then <= DOUBLE_CLICK_SECONDS && (at[0] - there[0]).hypot(at[1] - there[1]) < SLACK
@@ -155,9 +192,9 @@ impl Hand {
 
     /// Escape, or the window lost the pointer: the gesture never was.
     pub fn cancel(&mut self) -> Option<Deed> {
-        let carried = self.carried();
+        let goes_back = matches!(self.grip, Grip::Carrying { .. } | Grip::Sliding { .. });
         self.grip = Grip::Free;
-        carried.map(|_| Deed::PutBack)
+        goes_back.then_some(Deed::PutBack)
     }
 }
 
@@ -176,10 +213,14 @@ mod tests {
         ObjectId::genesis("any")
     }
 
+    fn any() -> Option<Under> {
+        Some(Under { object: id(), slides: false })
+    }
+
     #[test]
     fn a_drag_says_one_thing_at_its_end() {
         let mut hand = Hand::default();
-        assert_eq!(hand.press(Button::Left, false, HERE, HERE, Some(id())), Some(Deed::Select(Some(id()))));
+        assert_eq!(hand.press(Button::Left, false, HERE, HERE, any()), Some(Deed::Select(Some(id()))));
         assert_eq!(hand.drag([12.0, 11.0], [12.0, 11.0]), None, "still a click");
         assert_eq!(hand.drag(THERE, THERE), Some(Deed::Carry(id(), [40.0, 10.0])));
         assert_eq!(hand.press(Button::Middle, false, THERE, THERE, None), None);
@@ -190,8 +231,9 @@ mod tests {
     #[test]
     fn a_click_selects_and_moves_nothing() {
         let mut hand = Hand::default();
-        hand.press(Button::Left, false, HERE, HERE, Some(id()));
-        assert_eq!(hand.release(Button::Left, HERE, HERE, 0.0), None);
+        assert_eq!(hand.press(Button::Left, false, HERE, HERE, any()), Some(Deed::Select(Some(id()))));
+        assert_eq!(hand.pressed(), Some(id()));
+        assert_eq!(hand.release(Button::Left, HERE, HERE, 0.0), Some(Deed::Click(id(), HERE)));
         hand.press(Button::Left, false, THERE, THERE, None);
         assert_eq!(hand.release(Button::Left, THERE, THERE, 0.1), Some(Deed::Select(None)));
     }
@@ -214,16 +256,28 @@ mod tests {
     fn middle_and_space_pan() {
         let mut hand = Hand::default();
         for (button, space) in [(Button::Middle, false), (Button::Left, true)] {
-            assert_eq!(hand.press(button, space, HERE, HERE, Some(id())), None);
+            assert_eq!(hand.press(button, space, HERE, HERE, any()), None);
             assert_eq!(hand.drag(THERE, THERE), Some(Deed::Pan([40.0, 10.0])));
             assert_eq!(hand.release(button, THERE, THERE, 0.0), None);
         }
     }
 
     #[test]
+    fn a_knob_follows_at_once_and_says_one_thing_at_its_end() {
+        let mut hand = Hand::default();
+        let knob = Some(Under { object: id(), slides: true });
+        assert_eq!(hand.press(Button::Left, false, HERE, HERE, knob), Some(Deed::Slide(id(), HERE)));
+        assert_eq!(hand.drag(THERE, THERE), Some(Deed::Slide(id(), THERE)));
+        assert_eq!(hand.release(Button::Left, THERE, THERE, 0.0), Some(Deed::LetGo(id(), THERE)));
+        hand.press(Button::Left, false, HERE, HERE, knob);
+        assert_eq!(hand.cancel(), Some(Deed::PutBack));
+        assert!(!hand.is_busy());
+    }
+
+    #[test]
     fn what_is_cancelled_goes_back() {
         let mut hand = Hand::default();
-        hand.press(Button::Left, false, HERE, HERE, Some(id()));
+        hand.press(Button::Left, false, HERE, HERE, any());
         hand.drag(THERE, THERE);
         assert_eq!(hand.cancel(), Some(Deed::PutBack));
         assert_eq!(hand.release(Button::Left, THERE, THERE, 0.0), None);

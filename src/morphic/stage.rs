@@ -1,80 +1,49 @@
-//! The stage: every card as sprites and texts, drawn anew only where its face differs.
+//! The stage: every object as sprites and texts, drawn anew only where its picture differs.
 //!
 //! World units grow downwards, Bevy's y upwards: a place `(x, y)` is drawn at `(x, -y)`.
 
-use super::face::{MARGIN, NAME_SIZE, ROW_HEIGHT, ROW_SIZE, TITLE_HEIGHT, Words};
-use super::measure::{Face, width_of};
+use super::measure::Face;
+use super::picture::{Act, Emphasis, Look, Mark, Picture};
 use super::tokens::{self, Rgb};
-use super::{Bounds, CardFace, Mirror, Seating, Viewpoint, card_face, card_size};
-use crate::object::{ObjectId, Objects};
+use super::{Bounds, Mirror, Seating, Viewpoint, picture_of, size_of};
+use crate::object::ObjectId;
 use bevy::asset::RenderAssetUsages;
 use bevy::prelude::*;
 use bevy::render::render_resource::{Extent3d, TextureDimension, TextureFormat};
 use bevy::sprite::{Anchor, BorderRect, SliceScaleMode, SpriteImageMode, TextureSlicer};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Depth of all cards together; ±1,000 is all there is. The chosen one lies above.
-const DEPTH: f32 = 600.0;
+/// Depth up to which layers below 0 lie, that of layer 0, and of those above; ±1,000 is all there is.
+const DEPTHS: [f32; 3] = [100.0, 500.0, 600.0];
+/// From one mark of an object to the next one above it, and to its words.
+const MARK_DEPTH: f32 = 0.0002;
+const WORDS_DEPTH: f32 = 0.02;
 /// Height of a line of text against the size of its font, as Bevy lays it out.
 const LINE_HEIGHT: f32 = 1.2;
 /// Pixels of a rounded corner in its texture.
 const CORNER_PIXELS: u32 = 16;
-/// Side and corner of the mark that tells the kind, in units.
-const MARK: [f32; 2] = [10.0, 3.0];
-/// Largest title of a card that shows nothing else, in units.
-const LARGE_TITLE: f32 = 34.0;
+/// Pixels of half a disc in its texture.
+const DISC_PIXELS: u32 = 96;
 /// Dots along a side of the ground's tile: each tile is a slice, and thousands of slices are slow.
 const TILE_DOTS: u32 = 8;
 
-/// How a card stands out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Emphasis {
-    /// As any other.
-    #[default]
-    None,
-    /// Under the pointer.
-    Hovered,
-    /// Chosen.
-    Selected,
-}
-
-/// How much of a card is drawn: what could not be read is left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Detail {
-    #[default]
-    Whole,
-    Title,
-    Tile,
-}
-
-impl Detail {
-    fn at(zoom: f32) -> Self {
-        match zoom {
-            zoom if zoom < 0.15 => Self::Tile,
-            zoom if zoom < 0.4 => Self::Title,
-            _ => Self::Whole,
-        }
-    }
-}
-
-struct Card {
+struct Drawn {
     entity: Entity,
-    detail: Detail,
-    face: CardFace,
+    look: Look,
+    picture: Picture,
     place: [f32; 2],
-    emphasis: Emphasis,
 }
 
 /// What is drawn now, and with what.
 #[derive(Resource)]
 pub struct Stage {
-    cards: BTreeMap<ObjectId, Card>,
+    drawn: BTreeMap<ObjectId, Drawn>,
     seating: Seating,
     fonts: Fonts,
     rounded: Handle<Image>,
+    disc: Handle<Image>,
     dot: Handle<Image>,
     ground: Option<(Entity, Option<Bounds>)>,
-    detail: Detail,
 }
 
 struct Fonts {
@@ -86,7 +55,7 @@ struct Fonts {
 impl FromWorld for Stage {
     fn from_world(world: &mut World) -> Self {
         let mut images = world.resource_mut::<Assets<Image>>();
-        let (rounded, dot) = (images.add(rounded_square()), images.add(ground_tile()));
+        let (rounded, disc, dot) = (images.add(rounded_square()), images.add(disc()), images.add(ground_tile()));
         let mut fonts = world.resource_mut::<Assets<Font>>();
         let mut font = |bytes: &[u8]| fonts.add(Font::from_bytes(bytes.to_vec()));
         let fonts = Fonts {
@@ -94,54 +63,61 @@ impl FromWorld for Stage {
             semi_bold: font(tokens::INTER_SEMI_BOLD),
             mono: font(tokens::JETBRAINS_MONO),
         };
-        Self {
-            cards: BTreeMap::new(),
-            seating: Seating::default(),
-            fonts,
-            rounded,
-            dot,
-            ground: None,
-            detail: Detail::Whole,
-        }
+        Self { drawn: BTreeMap::new(), seating: Seating::default(), fonts, rounded, disc, dot, ground: None }
     }
 }
 
 impl Stage {
-    /// Bounds of a card as it is drawn.
+    /// Bounds of an object as it is drawn; its rotation is not looked at.
     pub fn bounds(&self, id: ObjectId) -> Option<Bounds> {
-        self.cards.get(&id).map(|card| Bounds::new(card.place, card.face.size))
+        self.drawn.get(&id).map(|drawn| Bounds::new(drawn.place, drawn.picture.size))
     }
 
-    /// The card on top at a world point. Rotation is not looked at.
-    pub fn card_at(&self, point: [f32; 2]) -> Option<ObjectId> {
-        let found = self.cards.iter().filter(|(_, card)| Bounds::new(card.place, card.face.size).contains(point));
-        found.max_by_key(|(id, card)| (card.emphasis == Emphasis::Selected, **id)).map(|(id, _)| *id)
+    /// The object on top at a world point.
+    pub fn object_at(&self, point: [f32; 2]) -> Option<ObjectId> {
+        let is_hit = |drawn: &Drawn| {
+            let own = drawn.picture.to_own(drawn.place, point);
+            Bounds::new([0.0, 0.0], drawn.picture.size).contains(own)
+        };
+        let found = self.drawn.iter().filter(|(_, drawn)| is_hit(drawn));
+        found.max_by(|a, b| depth_of(*a.0, a.1).total_cmp(&depth_of(*b.0, b.1))).map(|(id, _)| *id)
     }
 
-    /// Bounds of all cards.
+    /// A world point in the frame of an object, and what pressing it there means.
+    pub fn press_at(&self, id: ObjectId, point: [f32; 2]) -> Option<([f32; 2], &Act)> {
+        let drawn = self.drawn.get(&id)?;
+        let own = drawn.picture.to_own(drawn.place, point);
+        Some((own, drawn.picture.act_at(own)?))
+    }
+
+    /// A world point in the frame of an object.
+    pub fn to_own(&self, id: ObjectId, point: [f32; 2]) -> Option<[f32; 2]> {
+        self.drawn.get(&id).map(|drawn| drawn.picture.to_own(drawn.place, point))
+    }
+
+    /// Bounds of everything.
     pub fn all(&self) -> Option<Bounds> {
-        self.cards.keys().filter_map(|id| self.bounds(*id)).reduce(Bounds::union)
+        self.drawn.keys().filter_map(|id| self.bounds(*id)).reduce(Bounds::union)
     }
 
-    /// How many cards there are.
+    /// How many objects are drawn.
     pub fn len(&self) -> usize {
-        self.cards.len()
+        self.drawn.len()
     }
 
-    /// Whether there is none.
+    /// Whether none is.
     pub fn is_empty(&self) -> bool {
-        self.cards.is_empty()
+        self.drawn.is_empty()
     }
 
-    /// Draws what changed, as it can be seen at this zoom. `carried` is shown so far from its place; `emphasis` is looked up for each card.
+    /// Draws what changed. `carried` is shown so far from its place; `look` is asked for each object.
     pub fn draw(
         &mut self,
         commands: &mut Commands,
         mirror: &Mirror,
         touched: &BTreeSet<ObjectId>,
-        zoom: f32,
         carried: Option<(ObjectId, [f32; 2])>,
-        emphasis: impl Fn(ObjectId) -> Emphasis,
+        look: impl Fn(ObjectId) -> Look,
     ) {
         // An inherited slot may show on every heir; a rename on everything that points there.
         let mut stale = mirror.heirs(touched.iter().copied());
@@ -150,14 +126,13 @@ impl Stage {
         if let Some((id, _)) = carried {
             stale.insert(id);
         }
-        let detail = Detail::at(zoom);
-        if std::mem::replace(&mut self.detail, detail) != detail {
-            stale.extend(self.cards.keys());
-        }
-        stale.extend(self.cards.iter().filter(|(id, card)| card.emphasis != emphasis(**id)).map(|(id, _)| *id));
-        let places = self.seating.places(mirror, &stale, &|id| card_size(mirror, id));
-        for (id, place) in places {
-            self.draw_card(commands, mirror, id, place, carried, emphasis(id));
+        stale.extend(self.drawn.iter().filter(|(id, drawn)| drawn.look != look(**id)).map(|(id, _)| *id));
+        let places = self.seating.places(mirror, &stale, &|id| size_of(mirror, id));
+        for (id, mut place) in places {
+            if let Some((_, by)) = carried.filter(|(carried, _)| *carried == id) {
+                place = [place[0] + by[0], place[1] + by[1]];
+            }
+            self.draw_object(commands, mirror, id, place, look(id));
         }
     }
 
@@ -193,102 +168,89 @@ impl Stage {
         self.ground = Some((ground.id(), shown));
     }
 
-    fn draw_card(
-        &mut self,
-        commands: &mut Commands,
-        mirror: &Mirror,
-        id: ObjectId,
-        mut place: [f32; 2],
-        carried: Option<(ObjectId, [f32; 2])>,
-        emphasis: Emphasis,
-    ) {
-        let Some(face) = mirror.image().object(id).and_then(|_| card_face(mirror, id)) else {
-            if let Some(card) = self.cards.remove(&id) {
-                commands.entity(card.entity).despawn();
+    fn draw_object(&mut self, commands: &mut Commands, mirror: &Mirror, id: ObjectId, place: [f32; 2], look: Look) {
+        let Some(picture) = picture_of(mirror, id, look) else {
+            if let Some(drawn) = self.drawn.remove(&id) {
+                commands.entity(drawn.entity).despawn();
             }
             return;
         };
-        if let Some((_, by)) = carried.filter(|(carried, _)| *carried == id) {
-            place = [place[0] + by[0], place[1] + by[1]];
-        }
-        let depth = match emphasis {
-            Emphasis::Selected => DEPTH + 1.0,
-            _ => DEPTH * depth_of(id),
-        };
-        let center = Vec3::new(place[0] + face.size[0] / 2.0, -(place[1] + face.size[1] / 2.0), depth);
-        let transform =
-            Transform::from_translation(center).with_rotation(Quat::from_rotation_z(-face.rotation.to_radians()));
-        if let Some(card) = self.cards.get_mut(&id) {
-            if card.face == face && card.emphasis == emphasis && card.detail == self.detail {
-                if card.place != place {
-                    card.place = place;
-                    commands.entity(card.entity).insert(transform);
+        let before = self.drawn.remove(&id);
+        let mut drawn = Drawn { entity: Entity::PLACEHOLDER, look, picture, place };
+        let depth = depth_of(id, &drawn);
+        let [width, height] = drawn.picture.size;
+        let center = Vec3::new(place[0] + width / 2.0, -(place[1] + height / 2.0), depth);
+        let turned = Quat::from_rotation_z(-drawn.picture.rotation.to_radians());
+        let transform = Transform::from_translation(center).with_rotation(turned);
+        drawn.entity = match before {
+            // It looks the same: what moves by itself costs no more than its place.
+            Some(before) if before.picture.marks == drawn.picture.marks => {
+                let stays = before.place == place && before.look == look && before.picture == drawn.picture;
+                if !stays {
+                    commands.entity(before.entity).insert(transform);
                 }
-                return;
+                before.entity
             }
-            commands.entity(card.entity).despawn();
-        }
-        let entity = self.spawn(commands, &face, emphasis, transform);
-        self.cards.insert(id, Card { entity, detail: self.detail, face, place, emphasis });
+            before => {
+                if let Some(before) = before {
+                    commands.entity(before.entity).despawn();
+                }
+                self.spawn(commands, &drawn.picture, transform)
+            }
+        };
+        self.drawn.insert(id, drawn);
     }
 
-    fn spawn(&self, commands: &mut Commands, face: &CardFace, emphasis: Emphasis, transform: Transform) -> Entity {
-        let [width, height] = face.size;
-        let border = match emphasis {
-            Emphasis::Selected => tokens::AMBER,
-            Emphasis::Hovered => tokens::SOFT,
-            Emphasis::None if face.faulty => tokens::RED,
-            Emphasis::None => tokens::LINE,
+    fn spawn(&self, commands: &mut Commands, picture: &Picture, transform: Transform) -> Entity {
+        let [left, top] = [-picture.size[0] / 2.0, picture.size[1] / 2.0];
+        let place = |bounds: &Bounds, depth: f32| {
+            let [x, y] = bounds.center();
+            Transform::from_xyz(left + x, top - y, depth)
         };
-        let outline = if emphasis == Emphasis::Selected { 2.0 } else { 1.0 };
-        let left = -width / 2.0;
-        let top = height / 2.0;
         commands
             .spawn((transform, Visibility::default()))
-            .with_children(|card| {
-                let around = [width, height].map(|side| side + 2.0 * outline);
-                card.spawn(self.rounded(border, around, tokens::CARD_CORNER + outline, 0.0));
-                let body = if self.detail == Detail::Tile { face.color } else { tokens::RAISED };
-                card.spawn(self.rounded(body, [width, height], tokens::CARD_CORNER, 0.001));
-                match self.detail {
-                    Detail::Tile => return,
-                    Detail::Title => {
-                        let room = width - 2.0 * MARGIN;
-                        let wide = width_of(&face.title.text, Face::SemiBold, NAME_SIZE).max(1.0);
-                        let size = (NAME_SIZE * room / wide).clamp(NAME_SIZE, LARGE_TITLE).floor();
-                        card.spawn(self.text(&face.title, &self.fonts.semi_bold, size, left + MARGIN, 0.0, false));
-                        return;
+            .with_children(|object| {
+                for (number, mark) in picture.marks.iter().enumerate() {
+                    let depth = number as f32 * MARK_DEPTH;
+                    match mark {
+                        Mark::Round { bounds, corner, color } => {
+                            object.spawn((self.round(*color, bounds.size(), *corner), place(bounds, depth)));
+                        }
+                        Mark::Oval { bounds, color: of } => {
+                            let image = self.disc.clone();
+                            let custom_size = Some(Vec2::from(bounds.size()));
+                            let sprite = Sprite { image, color: color(*of), custom_size, ..default() };
+                            object.spawn((sprite, place(bounds, depth)));
+                        }
+                        Mark::Words { at, text, face, size, color: of } => {
+                            let font = TextFont {
+                                font: self.fonts.of(*face).clone().into(),
+                                ..TextFont::from_font_size(*size)
+                            };
+                            // Placed by its upper left corner on whole units: a text that is centred lies between
+                            // pixels and blurs.
+                            let x = (left + at[0]).round();
+                            let y = top - at[1] + (size * LINE_HEIGHT / 2.0).round();
+                            let place = Transform::from_xyz(x, y, WORDS_DEPTH);
+                            object.spawn((
+                                Text2d::new(text.clone()),
+                                font,
+                                TextColor(color(*of)),
+                                Anchor::TOP_LEFT,
+                                place,
+                            ));
+                        }
                     }
-                    Detail::Whole => {}
-                }
-                let [side, corner] = MARK;
-                let mut mark = self.rounded(face.color, [side; 2], corner, 0.003);
-                mark.1.translation = Vec3::new(left + MARGIN + side / 2.0, top - TITLE_HEIGHT / 2.0, 0.003);
-                card.spawn(mark);
-                let middle = top - TITLE_HEIGHT / 2.0;
-                card.spawn(self.text(
-                    &face.title,
-                    &self.fonts.semi_bold,
-                    NAME_SIZE,
-                    left + MARGIN + 17.0,
-                    middle,
-                    false,
-                ));
-                card.spawn(self.text(&face.prototype, &self.fonts.regular, ROW_SIZE, -left - MARGIN, middle, true));
-                if !face.rows.is_empty() {
-                    let line = Sprite::from_color(color(tokens::LINE), Vec2::new(width, 1.0));
-                    card.spawn((line, Transform::from_xyz(0.0, top - TITLE_HEIGHT, 0.002)));
-                }
-                for (place, row) in face.rows.iter().enumerate() {
-                    let middle = top - TITLE_HEIGHT - 3.0 - (place as f32 + 0.5) * ROW_HEIGHT;
-                    card.spawn(self.text(&row.left, &self.fonts.mono, ROW_SIZE, left + MARGIN, middle, false));
-                    card.spawn(self.text(&row.right, &self.fonts.mono, ROW_SIZE, -left - MARGIN, middle, true));
                 }
             })
             .id()
     }
 
-    fn rounded(&self, of: Rgb, size: [f32; 2], corner: f32, depth: f32) -> (Sprite, Transform) {
+    fn round(&self, of: Rgb, size: [f32; 2], corner: f32) -> Sprite {
+        let (color, custom_size) = (color(of), Some(Vec2::from(size)));
+        if corner <= 0.0 {
+            return Sprite { color, custom_size, ..default() };
+        }
         let slicer = TextureSlicer {
             border: BorderRect::all(CORNER_PIXELS as f32),
             center_scale_mode: SliceScaleMode::Stretch,
@@ -296,48 +258,39 @@ impl Stage {
             // The texture is drawn at twice the size of a corner, so that it stays smooth when seen closely.
             max_corner_scale: corner / CORNER_PIXELS as f32,
         };
-        let sprite = Sprite {
-            image: self.rounded.clone(),
-            color: color(of),
-            custom_size: Some(Vec2::from(size)),
-            image_mode: SpriteImageMode::Sliced(slicer),
-            ..default()
-        };
-        (sprite, Transform::from_xyz(0.0, 0.0, depth))
-    }
-
-    fn text(
-        &self,
-        words: &Words,
-        font: &Handle<Font>,
-        size: f32,
-        x: f32,
-        y: f32,
-        at_right: bool,
-    ) -> (Text2d, TextFont, TextColor, Anchor, Transform) {
-        let face = match font {
-            font if *font == self.fonts.mono => Face::Mono,
-            font if *font == self.fonts.semi_bold => Face::SemiBold,
-            _ => Face::Regular,
-        };
-        // Placed by its upper left corner on whole units: a text that is centred lies between pixels and blurs.
-        let x = if at_right { (x - width_of(&words.text, face, size)).round() } else { x };
-        let y = y + (size * LINE_HEIGHT / 2.0).round();
-        let font = TextFont { font: font.into(), ..TextFont::from_font_size(size) };
-        (
-            Text2d::new(words.text.clone()),
-            font,
-            TextColor(color(words.color)),
-            Anchor::TOP_LEFT,
-            Transform::from_xyz(x, y, 0.004),
-        )
+        let image_mode = SpriteImageMode::Sliced(slicer);
+        Sprite { image: self.rounded.clone(), color, custom_size, image_mode, ..default() }
     }
 }
 
-/// Where among the others a card lies, from 0 to 1: in the order of the ids, which are as good as random, whatever comes
-/// and goes.
-fn depth_of(id: ObjectId) -> f32 {
-    (id.0.as_u128() >> 104) as f32 / (1_u32 << 24) as f32
+impl Fonts {
+    fn of(&self, face: Face) -> &Handle<Font> {
+        match face {
+            Face::Regular => &self.regular,
+            Face::SemiBold => &self.semi_bold,
+            Face::Mono => &self.mono,
+        }
+    }
+}
+
+/// How far in front an object lies: by its layer, there the chosen one on top, the others in the order of their ids, which
+/// are as good as random, whatever comes and goes.
+fn depth_of(id: ObjectId, drawn: &Drawn) -> f32 {
+    let [below, middle, above] = DEPTHS;
+    let layer = drawn.picture.layer;
+    let (from, to) = match layer {
+        layer if layer < 0.0 => (below * (layer + 100.0) / 100.0, below * (layer + 101.0) / 100.0),
+        layer if layer > 0.0 => {
+            let step = (above - middle) / 100.0;
+            (middle + step * (layer - 1.0), middle + step * layer)
+        }
+        _ => (below, middle),
+    };
+    let place = match drawn.look.emphasis {
+        Emphasis::Selected => 0.99,
+        _ => 0.98 * (id.0.as_u128() >> 104) as f32 / (1_u32 << 24) as f32,
+    };
+    from + (to - from) * place
 }
 
 /// A colour of the tokens for Bevy.
@@ -352,6 +305,20 @@ fn ground_tile() -> Image {
     let pixels = (0..side * side).flat_map(|at| {
         let cover = if at % side % step < 2 && at / side % step < 2 { 255 } else { 0 };
         [255, 255, 255, cover]
+    });
+    let size = Extent3d { width: side, height: side, depth_or_array_layers: 1 };
+    let format = TextureFormat::Rgba8UnormSrgb;
+    Image::new(size, TextureDimension::D2, pixels.collect(), format, RenderAssetUsages::RENDER_WORLD)
+}
+
+/// A white disc, to be tinted.
+fn disc() -> Image {
+    let side = 2 * DISC_PIXELS;
+    let radius = DISC_PIXELS as f32;
+    let pixels = (0..side * side).flat_map(|at| {
+        let [x, y] = [at % side, at / side].map(|at| at as f32 + 0.5 - radius);
+        let cover = (radius - x.hypot(y)).clamp(0.0, 1.0);
+        [255, 255, 255, (cover * 255.0) as u8]
     });
     let size = Extent3d { width: side, height: side, depth_or_array_layers: 1 };
     let format = TextureFormat::Rgba8UnormSrgb;

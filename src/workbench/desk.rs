@@ -1,7 +1,7 @@
 //! The desk: one port, what it was told, what is chosen; and the way of commands out.
 
 use crate::language::console::{ConsoleLine, LocalCommand, fault_text, local_answer, parse_line};
-use crate::morphic::{Hand, Mirror, Progress, Viewpoint, command_line};
+use crate::morphic::{Hand, Mirror, Progress, Track, Viewpoint, command_line};
 use crate::object::{Name, ObjectId, Objects, Target, UICommand, Value};
 use crate::systems::{Busy, Port, Received};
 use bevy::prelude::Resource;
@@ -42,6 +42,8 @@ pub struct Desk {
     pub hand: Hand,
     /// The object that follows the pointer, and how far it is from its place.
     pub carried: Option<(ObjectId, [f32; 2])>,
+    /// The object whose knob follows the pointer, where it runs, and the value it stands at.
+    pub slid: Option<(ObjectId, Track, f64)>,
     /// The answer of this command is chosen when it comes.
     select_answer_of: Option<u64>,
     /// Whether the user asked for the end.
@@ -58,6 +60,7 @@ impl Desk {
             view: Viewpoint::default(),
             hand: Hand::default(),
             carried: None,
+            slid: None,
             select_answer_of: None,
             wants_to_quit: false,
         }

@@ -2,8 +2,8 @@
 
 use super::desk::{Command, Desk};
 use super::window::{Panels, fit_cards};
-use crate::morphic::{Bounds, Button, Deed, Stage};
-use crate::object::{Name, ObjectId, Target, UICommand, Value};
+use crate::morphic::{Act, Bounds, Button, Deed, Stage, Under};
+use crate::object::{Argument, Name, ObjectId, Target, UICommand, Value, lookup};
 use crate::systems::Clock;
 use bevy::input::mouse::{MouseScrollUnit, MouseWheel};
 use bevy::prelude::*;
@@ -26,7 +26,7 @@ pub(super) fn use_keys(
     if keys.just_pressed(KeyCode::Escape)
         && let Some(Deed::PutBack) = desk.hand.cancel()
     {
-        desk.carried = None;
+        put_back(desk);
     }
     if keys.just_pressed(KeyCode::Delete)
         && let Some(id) = desk.selected
@@ -34,8 +34,19 @@ pub(super) fn use_keys(
     {
         desk.carry_out(vec![command]);
     }
-    let nothing_held = !keys.any_pressed([KeyCode::ControlLeft, KeyCode::ControlRight, KeyCode::AltLeft]);
-    if keys.just_pressed(KeyCode::KeyF) && nothing_held {
+    // In a slow frame a key goes down and up again: then it counts as held.
+    let held = |both: [KeyCode; 2]| keys.any_pressed(both) || keys.any_just_released(both);
+    let control = held([KeyCode::ControlLeft, KeyCode::ControlRight]);
+    let shift = held([KeyCode::ShiftLeft, KeyCode::ShiftRight]);
+    if control {
+        let said = match (keys.just_pressed(KeyCode::KeyZ), keys.just_pressed(KeyCode::KeyY), shift) {
+            (true, _, false) => Some("undo"),
+            (true, _, true) | (_, true, _) => Some("redo"),
+            _ => None,
+        };
+        desk.carry_out(said.map(|line| Command::Say(line.into())).into_iter().collect());
+    }
+    if keys.just_pressed(KeyCode::KeyF) && !control && !keys.pressed(KeyCode::AltLeft) {
         panels.fitted = None;
         fit_cards(desk, &mut panels, &stage);
     }
@@ -56,7 +67,7 @@ pub(super) fn use_mouse(
     if !window.focused
         && let Some(Deed::PutBack) = desk.hand.cancel()
     {
-        desk.carried = None;
+        put_back(desk);
     }
     let step = |wheel: &MouseWheel| match wheel.unit {
         MouseScrollUnit::Line => wheel.y,
@@ -82,7 +93,11 @@ pub(super) fn use_mouse(
         if buttons.just_pressed(bevy) {
             panels.keyboard_released = true;
             let space = keys.pressed(KeyCode::Space) && !panels.keyboard_taken;
-            deeds.extend(desk.hand.press(ours, space, at, world, stage.card_at(world)));
+            let under = stage.object_at(world).map(|object| {
+                let slides = matches!(stage.press_at(object, world), Some((_, Act::Slide(_))));
+                Under { object, slides }
+            });
+            deeds.extend(desk.hand.press(ours, space, at, world, under));
         }
     }
     deeds.extend(desk.hand.drag(at, world));
@@ -106,7 +121,24 @@ fn carry_out(desk: &mut Desk, stage: &Stage, deed: Deed) {
         Deed::Select(id) => desk.selected = id,
         Deed::Pan(pixels) => desk.view.pan(pixels),
         Deed::Carry(id, by) => desk.carried = Some((id, by)),
-        Deed::PutBack => desk.carried = None,
+        Deed::PutBack => put_back(desk),
+        Deed::Click(id, point) => {
+            if let Some(command) = clicked(desk, stage, id, point) {
+                desk.send(command, None);
+            }
+        }
+        Deed::Slide(id, point) => {
+            desk.selected = Some(id);
+            slide(desk, stage, id, point);
+        }
+        Deed::LetGo(id, point) => {
+            slide(desk, stage, id, point);
+            if let Some((_, _, value)) = desk.slid.take()
+                && let Some(command) = message(id, "slide_to", vec![Value::Number(value)])
+            {
+                desk.send(command, None);
+            }
+        }
         Deed::Drop(id, by) => {
             // What is drawn holds the distance already.
             if let Some(bounds) = stage.bounds(id)
@@ -125,6 +157,50 @@ fn carry_out(desk: &mut Desk, stage: &Stage, deed: Deed) {
             }
         }
     }
+}
+
+fn put_back(desk: &mut Desk) {
+    desk.carried = None;
+    desk.slid = None;
+}
+
+/// A message with arguments by place.
+fn message(target: ObjectId, selector: &str, args: Vec<Value>) -> Option<UICommand> {
+    let args = args.into_iter().map(|value| Argument { name: None, value: value.into() }).collect();
+    Some(UICommand { target: Target::Id(target), selector: Name::new(selector).ok()?, args })
+}
+
+/// The message of a click, where the object has one there.
+fn clicked(desk: &Desk, stage: &Stage, id: ObjectId, point: [f32; 2]) -> Option<UICommand> {
+    let (own, act) = stage.press_at(id, point)?;
+    match act {
+        Act::Send { selector, args } => message(id, selector, args.clone()),
+        Act::Click => {
+            let found = lookup(desk.mirror.image(), id, "clicked")?;
+            let takes = |name: &&str| {
+                found.slot.as_method().is_some_and(|method| method.params.iter().any(|param| **param == **name))
+            };
+            let place = [("x", own[0]), ("y", own[1])];
+            let args = place.iter().filter(|(name, _)| takes(name));
+            let args = args.map(|(name, part)| (*name, Value::Number(f64::from(part.round()))));
+            match Command::to(id, "clicked", args.collect())? {
+                Command::Send(command) => Some(command),
+                _ => None,
+            }
+        }
+        Act::Slide(_) => None,
+    }
+}
+
+/// The knob follows the pointer, wherever on the screen that is.
+fn slide(desk: &mut Desk, stage: &Stage, id: ObjectId, point: [f32; 2]) {
+    let Some([x, _]) = stage.to_own(id, point) else { return };
+    let track = match (desk.slid, stage.press_at(id, point)) {
+        (Some((object, track, _)), _) if object == id => track,
+        (_, Some((_, Act::Slide(track)))) => *track,
+        _ => return,
+    };
+    desk.slid = Some((id, track, track.value_at(x)));
 }
 
 fn dropped(desk: &Desk, bounds: Bounds, id: ObjectId, by: [f32; 2]) -> [f32; 2] {

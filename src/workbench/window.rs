@@ -9,7 +9,7 @@ use super::inspector::{InspectorState, inspector_ui};
 use super::objects::objects_ui;
 use super::status::{Figures, status_ui};
 use super::style;
-use crate::morphic::{Bounds, Emphasis, Stage, Viewpoint, color, tokens};
+use crate::morphic::{Bounds, Detail, Emphasis, Look, Stage, Viewpoint, color, tokens};
 use crate::object::ObjectId;
 use crate::systems::{Clock, FrameSystems, Switchboard, Waker, Work, finish_closing, start_closing};
 use bevy::prelude::*;
@@ -245,14 +245,20 @@ fn draw_world(
     touched.extend(dragged.take());
     *dragged = desk.carried.map(|(id, _)| id);
     let pointer = window.cursor_position().filter(|_| !panels.pointer_taken).map(|at| desk.view.to_world([at.x, at.y]));
-    let hovered = pointer.and_then(|point| stage.card_at(point));
-    let selected = desk.selected;
-    let emphasis = |id: ObjectId| match id {
-        id if selected == Some(id) => Emphasis::Selected,
-        id if hovered == Some(id) => Emphasis::Hovered,
-        _ => Emphasis::None,
+    let hovered = pointer.and_then(|point| stage.object_at(point));
+    let (selected, pressed, slid) = (desk.selected, desk.hand.pressed(), desk.slid);
+    let detail = Detail::at(desk.view.zoom);
+    let look = |id: ObjectId| Look {
+        emphasis: match id {
+            id if pressed == Some(id) && hovered == Some(id) => Emphasis::Pressed,
+            id if selected == Some(id) => Emphasis::Selected,
+            id if hovered == Some(id) => Emphasis::Hovered,
+            _ => Emphasis::None,
+        },
+        detail,
+        slid: slid.filter(|(object, _, _)| *object == id).map(|(_, _, value)| value),
     };
-    stage.draw(&mut commands, &desk.mirror, &touched, desk.view.zoom, desk.carried, emphasis);
+    stage.draw(&mut commands, &desk.mirror, &touched, desk.carried, look);
     stage.draw_ground(&mut commands, &desk.view, [window.width(), window.height()]);
 
     let (mut place, mut projection) = camera.into_inner();
@@ -353,7 +359,11 @@ fn pace_frames(
     // bevy_egui asks for one at once, however late egui wants it.
     redraws.clear();
     let unfitted = panels.is_unfitted(&desk.view) && !stage.is_empty();
-    if panels.wants_frame || work.has_work() || unfitted || desk.is_changed() && desk.carried.is_some() {
+    if panels.wants_frame
+        || work.has_work()
+        || unfitted
+        || desk.is_changed() && (desk.carried.is_some() || desk.slid.is_some())
+    {
         redraws.write(RequestRedraw);
     }
 }
