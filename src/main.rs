@@ -186,11 +186,14 @@ fn run(cli: Cli) -> Result<u8, Stop> {
         }
         Some(Task::Show { object: None, world, json }) => Ok(bridge::show_all(&folder(world)?, json, out)?),
         Some(Task::Log { world, json, from }) => Ok(bridge::log(&folder(world)?, from, json, out)?),
-        Some(Task::Export { dir, world, all, check, prune, force }) => {
-            Ok(bridge::export(&folder(world)?, &dir, bridge::ExportOptions { all, check, prune, force }, out)?)
-        }
+        Some(Task::Export { dir, world, all, check, prune, force }) => Ok(bridge::export(
+            &folder(world)?,
+            &dir,
+            living_workbench::persistence::ExportOptions { all, check, prune, force },
+            out,
+        )?),
         Some(Task::Import { dir, world, preview }) => {
-            let files = bridge::ImportFolder::read(&dir).map_err(bridge::ReportError::from)?;
+            let files = living_workbench::persistence::ImportFolder::read(&dir).map_err(bridge::ReportError::from)?;
             let world = folder(world)?;
             if preview {
                 return Ok(bridge::preview(&world, &files, out)?);

@@ -1,9 +1,8 @@
 //! A conversation by lines: each is sent, followed to its durable outcome, and answered in order.
 
-use super::export::{ExportOptions, export_image};
-use super::import::ImportFolder;
 use crate::language::console::{ConsoleLine, LocalCommand, parse_line};
 use crate::object::{EventBody, Fault, FaultKind, LogEvent, Outcome, Replica, StateUpdateEvent, Target, UICommand};
+use crate::persistence::{ExportOptions, ImportFolder, export_image};
 use crate::systems::{Busy, Port, Received};
 use std::collections::VecDeque;
 use std::path::Path;
@@ -263,14 +262,11 @@ impl Conversation {
     }
 
     fn export(&self, folder: &str) -> Answer {
-        let mut out = Vec::new();
         let refused = |why: String| Answer::Refused(Fault::new(FaultKind::Refused, why));
-        match export_image(&self.replica.image, Path::new(folder), ExportOptions::default(), &mut out) {
+        match export_image(&self.replica.image, Path::new(folder), ExportOptions::default()) {
             Err(error) => refused(error.to_string()),
-            Ok(code) => {
-                let told = String::from_utf8_lossy(&out).trim_end().to_string();
-                if code == super::exit::DONE { Answer::Told(told) } else { refused(told) }
-            }
+            Ok(exported) if exported.is_done => Answer::Told(exported.lines.join("\n")),
+            Ok(exported) => refused(exported.lines.join("\n")),
         }
     }
 

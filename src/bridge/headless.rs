@@ -1,11 +1,11 @@
 //! The world without a window: a loop that runs a frame when something woke it, and a console beside it.
 
 use super::clock::wall_clock;
-use super::import::{ImportFolder, import};
+use super::import::import;
 use super::piped::{Ended, converse};
 use super::{exit, terminal};
 use crate::language::VmError;
-use crate::persistence::{Alembic, Awakened};
+use crate::persistence::{Alembic, Awakened, ImportFolder};
 use crate::systems::{Busy, Port, Waker, close_world, has_work, install_world};
 use bevy::app::ScheduleRunnerPlugin;
 use bevy::prelude::*;

@@ -11,18 +11,16 @@ mod headless;
 mod import;
 mod json;
 mod lines;
-mod object_folder;
 mod piped;
 mod report;
 mod terminal;
 mod worlds;
 
 pub use clock::wall_clock;
-pub use export::{ExportOptions, export};
+pub use export::export;
 pub use first_conversation::first_conversation;
 pub use headless::{Closing, HeadlessError, run_headless, run_import};
-pub use import::{ImportFolder, preview};
-pub use object_folder::FolderError;
+pub use import::preview;
 pub use report::{ReportError, log, show, show_all, verify};
 pub use worlds::{NewWorldError, default_world, new_world, world_name};
 

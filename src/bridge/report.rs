@@ -1,9 +1,9 @@
 //! Reports on what is committed: `show`, `log`, `verify`. They take no lock and make nothing.
 
-use super::{FolderError, exit, json, printable};
+use super::{exit, json, printable};
 use crate::language::console::{change_lines, result_text};
 use crate::object::{Image, Objects, Outcome, SlotContent, Target, Value, inherited, lookup, nearest, shortened};
-use crate::persistence::{Entry, EntryBody, OpenError, Reader};
+use crate::persistence::{Entry, EntryBody, FolderError, OpenError, Reader};
 use crate::systems::TickReplay;
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};

@@ -9,6 +9,7 @@ mod awakening;
 mod error;
 mod folder;
 mod ledger;
+mod object_folder;
 mod reader;
 mod record;
 mod replay;
@@ -22,6 +23,7 @@ mod world_hash;
 pub use alembic::{Alembic, Full, Reply};
 pub use awakening::open;
 pub use error::{Damage, DamagedPart, OpenError};
+pub use object_folder::{ExportOptions, Exported, FolderError, ImportFolder, export_image};
 pub use reader::{Entry, EntryBody, Reader, VerifyReport};
 pub use world_hash::world_hash;
 

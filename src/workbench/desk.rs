@@ -1,10 +1,13 @@
 //! The desk: one port, what it was told, what is chosen; and the way of commands out.
 
+use super::errands::{Errand, Errands};
 use crate::language::console::{ConsoleLine, LocalCommand, fault_text, local_answer, parse_line};
 use crate::morphic::{Hand, Mirror, Progress, Track, Viewpoint, command_line};
 use crate::object::{Name, ObjectId, Objects, Target, UICommand, Value};
-use crate::systems::{Busy, Port, Received};
+use crate::persistence::ImportFolder;
+use crate::systems::{Busy, Port, Received, Waker};
 use bevy::prelude::Resource;
+use std::collections::{BTreeMap, VecDeque};
 
 /// What a panel wants.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,13 +49,18 @@ pub struct Desk {
     pub slid: Option<(ObjectId, Track, f64)>,
     /// The answer of this command is chosen when it comes.
     select_answer_of: Option<u64>,
+    errands: Errands,
+    /// Folders whose import has no answer yet, by the ticket of its message.
+    importing: BTreeMap<u64, ImportFolder>,
+    /// Lines that were said while files are read or written: they may be about what comes of it.
+    waiting: VecDeque<String>,
     /// Whether the user asked for the end.
     pub wants_to_quit: bool,
 }
 
 impl Desk {
-    /// A desk that knows nothing yet.
-    pub fn new(port: Port) -> Self {
+    /// A desk that knows nothing yet. `waker` is called when a file was read or written.
+    pub fn new(port: Port, waker: Waker) -> Self {
         Self {
             port,
             mirror: Mirror::default(),
@@ -62,6 +70,9 @@ impl Desk {
             carried: None,
             slid: None,
             select_answer_of: None,
+            errands: Errands::new(waker),
+            importing: BTreeMap::new(),
+            waiting: VecDeque::new(),
             wants_to_quit: false,
         }
     }
@@ -77,7 +88,13 @@ impl Desk {
                 Received::Closed => break,
             }
         }
+        self.run_errands();
         for answer in self.mirror.take_answers() {
+            if let Some(folder) = self.importing.remove(&answer.ticket)
+                && answer.result.is_ok()
+            {
+                self.errands.note(folder, self.mirror.image().clone());
+            }
             if self.select_answer_of == Some(answer.ticket) {
                 self.select_answer_of = None;
                 if let Ok(Value::Object(id)) = answer.result {
@@ -105,7 +122,42 @@ impl Desk {
         }
     }
 
+    /// Takes in what was read and written, then what was said meanwhile.
+    fn run_errands(&mut self) {
+        while let Some(errand) = self.errands.next() {
+            match errand {
+                Errand::Read { line, files } => match files.map(|files| (files.command(), files)) {
+                    Ok((Ok(command), files)) => {
+                        if let Some(ticket) = self.send(command, Some(line)) {
+                            self.mirror.await_answer(ticket);
+                            self.importing.insert(ticket, files);
+                        }
+                    }
+                    Ok((Err(error), _)) => self.mirror.transcript.note(&line, &error.to_string(), Progress::Failed),
+                    Err(error) => self.mirror.transcript.note(&line, &error.to_string(), Progress::Failed),
+                },
+                Errand::Written { line, told } => {
+                    let (told, progress) = match told {
+                        Ok(exported) if exported.is_done => (exported.lines.join("\n"), Progress::Note),
+                        Ok(exported) => (exported.lines.join("\n"), Progress::Failed),
+                        Err(error) => (error.to_string(), Progress::Failed),
+                    };
+                    self.mirror.transcript.note(&line, &told, progress);
+                }
+            }
+        }
+        while !self.errands.is_busy()
+            && let Some(line) = self.waiting.pop_front()
+        {
+            self.say(&line);
+        }
+    }
+
     fn say(&mut self, line: &str) {
+        if self.errands.is_busy() {
+            self.waiting.push_back(line.to_string());
+            return;
+        }
         match parse_line(line) {
             Ok(ConsoleLine::Blank) => {}
             Ok(ConsoleLine::Message(command)) => {
@@ -117,6 +169,11 @@ impl Desk {
                 }
             }
             Ok(ConsoleLine::Local(LocalCommand::Quit)) => self.wants_to_quit = true,
+            Ok(ConsoleLine::Local(LocalCommand::Import(folder))) => self.errands.read(line.trim().into(), folder),
+            Ok(ConsoleLine::Local(LocalCommand::Export(folder))) => {
+                let image = self.mirror.image().clone();
+                self.errands.write(line.trim().into(), folder, image);
+            }
             Ok(ConsoleLine::Local(command)) => {
                 let answer = local_answer(&command, self.mirror.image(), self.mirror.problems());
                 self.mirror.transcript.note(line.trim(), &answer, Progress::Note);

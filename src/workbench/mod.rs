@@ -5,6 +5,7 @@
 
 mod console;
 mod desk;
+mod errands;
 mod input;
 mod inspector;
 mod method_editor;

@@ -106,7 +106,9 @@ impl Plugin for WorkbenchPlugin {
         // Ctrl+C is caught by the program: it closes the world first.
         let plugins = DefaultPlugins.build().disable::<bevy::app::TerminalCtrlCHandlerPlugin>();
         let log = bevy::log::LogPlugin { filter: LOG.into(), ..default() };
-        app.add_plugins(plugins.set(windows).set(log))
+        // An idle window draws no second frame: what the first one waits for has to be there.
+        let render = bevy::render::RenderPlugin { synchronous_pipeline_compilation: true, ..default() };
+        app.add_plugins(plugins.set(windows).set(log).set(render))
             .add_plugins(EguiPlugin::default())
             .insert_resource(RenderErrorHandler(on_render_error))
             .insert_resource(ClearColor(color(tokens::GROUND)))
@@ -150,8 +152,13 @@ fn bind_waker(late: Res<LateWaker>, proxy: Res<EventLoopProxyWrapper>) {
     }));
 }
 
-fn open_desk(mut commands: Commands, switchboard: Res<Switchboard>, mut contexts: Query<&mut EguiContext>) -> Result {
-    commands.insert_resource(Desk::new(switchboard.connect("window")?));
+fn open_desk(
+    mut commands: Commands,
+    switchboard: Res<Switchboard>,
+    late: Res<LateWaker>,
+    mut contexts: Query<&mut EguiContext>,
+) -> Result {
+    commands.insert_resource(Desk::new(switchboard.connect("window")?, late.waker()));
     for mut context in &mut contexts {
         style::apply(context.get_mut());
     }

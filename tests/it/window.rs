@@ -1,4 +1,5 @@
-//! The real window on a private screen: a card is clicked, a slot edited, a message typed, a runaway method sent.
+//! The real window on a private screen: cards, buttons and knobs under the mouse, slots edited, messages typed, a runaway
+//! method sent.
 
 use super::program::{answers, log, show, workbench};
 use super::screen::{SIZE, Screen, until};
@@ -7,6 +8,7 @@ use serde_json::Value as Json;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Where the cards are: right of the list of objects, left of the inspector, above the transcript.
 const GROUND: [[usize; 2]; 2] = [[224, 0], [1_076, 656]];
@@ -23,18 +25,7 @@ fn a_slot_is_edited_and_a_message_typed_while_a_method_runs_away() {
     let teach = b"create_point point\n\
                   add_method point selector=spin source=\"function(self) self.x = 1 while true do end end\"\n";
     assert_eq!(answers(&world, teach).1, Some(0));
-    let screen = match Screen::open() {
-        Ok(screen) => screen,
-        Err(why) => return skip(&why),
-    };
-    let mut command = workbench(["--world"]);
-    command.arg(&world).stderr(Stdio::piped());
-    let mut window = Window(screen.show(command).spawn().unwrap());
-    if !screen.focus(TITLE, || window.0.try_wait().unwrap().is_some()) {
-        let said = window.said();
-        assert!(said.contains("going on without a window"), "no window opened: {said}");
-        return skip(&said);
-    }
+    let Some((screen, mut window)) = shown(&world) else { return };
 
     // Click the card: its border and the inspector tell that it is chosen.
     let mark = screen.wait_for("the card", rgb(tokens::BLUE), GROUND[0], GROUND[1]);
@@ -81,8 +72,87 @@ fn a_slot_is_edited_and_a_message_typed_while_a_method_runs_away() {
     assert_eq!(status.and_then(|status| status.code()), Some(0), "{}", window.said());
 }
 
+#[test]
+fn objects_are_used_by_the_mouse_and_files_come_in_by_the_console() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = dir.path().join("world");
+    assert_eq!(answers(&world, b"create_counter visits x=0 y=0 color=\"#8fbf7f\"\n").1, Some(0));
+    let Some((screen, mut window)) = shown(&world) else { return };
+    let mark = screen.wait_for("the counter", rgb(tokens::GREEN), GROUND[0], GROUND[1]);
+    // The mark's corner is found one unit inside.
+    let at = |x: usize, y: usize| [mark[0] - 12 + x, mark[1] - 11 + y];
+    let has = |object: &str, name: &str, value: f64| {
+        let slots = show(&world, object)["slots"][name].as_f64();
+        (slots == Some(value)).then_some(())
+    };
+
+    screen.click(at(55, 102));
+    assert_eq!(until(|| has("visits", "count", 1.0)), Some(()), "Count up was clicked");
+    screen.click(at(55, 102));
+    assert_eq!(until(|| has("visits", "count", 2.0)), Some(()));
+    screen.key("ctrl+z");
+    assert_eq!(until(|| has("visits", "count", 1.0)), Some(()), "the last click is taken back");
+    screen.key("ctrl+shift+z");
+    assert_eq!(until(|| has("visits", "count", 2.0)), Some(()), "and done again");
+
+    let console = [TRANSCRIPT[0][0] + 200, TRANSCRIPT[1][1] - 20];
+    screen.click(console);
+    screen.say("set visits visible=false");
+    screen.say("create_slider dimmer x=0 y=0");
+    assert!(until(|| has("dimmer", "y", 0.0)).is_some());
+    screen.drag(at(19, 40), at(300, 80));
+    assert_eq!(
+        until(|| has("dimmer", "value", 100.0)),
+        Some(()),
+        "the knob is at the end of its track: {}",
+        show(&world, "dimmer")
+    );
+    assert_eq!(has("dimmer", "x", 0.0), Some(()), "only the knob moved");
+
+    // Files are read beside the frame; what is said meanwhile waits for them.
+    let files = dir.path().join("files");
+    std::fs::create_dir(&files).unwrap();
+    let lamp = "return { -- living-workbench object\n  format = 1,\n  name = \"lamp\",\n  parents = { \"proto\" },\n  \
+                slots = {\n    power = 60,\n  },\n}\n";
+    std::fs::write(files.join("lamp.luau"), lamp).unwrap();
+    screen.click(console);
+    screen.say(&format!("import {}", files.display()));
+    screen.say("set lamp power=40");
+    assert_eq!(until(|| has("lamp", "power", 40.0)), Some(()));
+    screen.say(&format!("export {}", files.display()));
+    let exported = || std::fs::read_to_string(files.join("lamp.luau")).is_ok_and(|text| text.contains("power = 40"));
+    assert_eq!(until(|| exported().then_some(())), Some(()), "its own file is replaced without a question");
+    screen.say("quit");
+    assert_eq!(until(|| window.0.try_wait().unwrap()).and_then(|status| status.code()), Some(0), "{}", window.said());
+}
+
+/// One window at a time: drawing in software is slow, and the tests wait in seconds.
+static SCREEN: Mutex<()> = Mutex::new(());
+
+/// The world in its window, which has the keyboard; nothing, and the reason said, where none opens.
+fn shown(world: &Path) -> Option<(Screen, Window)> {
+    let turn = SCREEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let screen = match Screen::open() {
+        Ok(screen) => screen,
+        Err(why) => {
+            skip(&why);
+            return None;
+        }
+    };
+    let mut command = workbench(["--world"]);
+    command.arg(world).stderr(Stdio::piped());
+    let mut window = Window(screen.show(command).spawn().unwrap(), turn);
+    if screen.focus(TITLE, || window.0.try_wait().unwrap().is_some()) {
+        return Some((screen, window));
+    }
+    let said = window.said();
+    assert!(said.contains("going on without a window"), "no window opened: {said}");
+    skip(&said);
+    None
+}
+
 /// The running program; ends with the test, whatever becomes of it.
-struct Window(Child);
+struct Window(Child, #[expect(dead_code, reason = "held until the window is gone")] MutexGuard<'static, ()>);
 
 impl Drop for Window {
     fn drop(&mut self) {

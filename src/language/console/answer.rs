@@ -33,7 +33,7 @@ const CONSOLE_WORDS: [(&str, &str); 10] = [
     ("quit", "quit\n  Ends the program, once everything is on disk."),
 ];
 
-/// What a local command answers. `Quit` answers nothing.
+/// What a local command answers. Those that a console carries out itself, on files or by ending, answer nothing.
 pub fn local_answer(command: &LocalCommand, objects: &dyn Objects, problems: &[Problem]) -> String {
     match command {
         LocalCommand::Help(selector) => help_text(selector.as_deref()),
@@ -43,11 +43,7 @@ pub fn local_answer(command: &LocalCommand, objects: &dyn Objects, problems: &[P
             let lines = problems.iter().map(|problem| problem_text(problem, objects));
             lines.collect::<Vec<_>>().join("\n")
         }
-        LocalCommand::Import(folder) | LocalCommand::Export(folder) => {
-            let word = if matches!(command, LocalCommand::Import(_)) { "import" } else { "export" };
-            format!("files are read and written by a console on a terminal, or by: workbench {word} {folder}")
-        }
-        LocalCommand::Quit => String::new(),
+        LocalCommand::Import(_) | LocalCommand::Export(_) | LocalCommand::Quit => String::new(),
     }
 }
 

@@ -2,6 +2,12 @@
 //!
 //! `docs/object-files.md` has the form of the manifest. What the files say is not known here.
 
+mod export;
+mod import;
+
+pub use export::{ExportOptions, Exported, export_image};
+pub use import::ImportFolder;
+
 use crate::object::ObjectId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -15,11 +21,11 @@ const MANIFEST: &str = "objects.manifest";
 /// Its first line.
 const MANIFEST_HEAD: &str = "# living-workbench objects 1";
 /// How the name of an object file ends.
-pub(super) const EXTENSION: &str = ".luau";
+const EXTENSION: &str = ".luau";
 /// Between the name of a file that is being written and the number of the process.
 const UNFINISHED: &str = ".new-";
 /// Most bytes that the files of one import have together.
-pub(super) const MAX_FOLDER_BYTES: u64 = 16 << 20;
+const MAX_FOLDER_BYTES: u64 = 16 << 20;
 
 /// A folder of object files could not be read or written.
 #[derive(Debug, Error)]
@@ -60,27 +66,27 @@ pub enum FolderError {
 
 /// What an export or an import noted about one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Noted {
+struct Noted {
     /// Whose file it is.
-    pub(super) id: ObjectId,
+    id: ObjectId,
     /// BLAKE3 of its bytes, in hex. While an export is under way: of the old and of the new ones.
-    pub(super) hashes: BTreeSet<String>,
+    hashes: BTreeSet<String>,
 }
 
 /// What was noted, by the file's name.
-pub(super) type Manifest = BTreeMap<String, Noted>;
+type Manifest = BTreeMap<String, Noted>;
 
 /// The folder.
 #[derive(Clone, Debug)]
-pub(super) struct ObjectFolder(PathBuf);
+struct ObjectFolder(PathBuf);
 
 /// BLAKE3 in hex.
-pub(super) fn hash(bytes: &[u8]) -> String {
+fn hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 
 impl ObjectFolder {
-    pub(super) fn at(path: &Path) -> Self {
+    fn at(path: &Path) -> Self {
         Self(path.to_path_buf())
     }
 
@@ -90,7 +96,7 @@ impl ObjectFolder {
     }
 
     /// Names of the object files, ascending. Files whose names begin with a dot are none.
-    pub(super) fn names(&self) -> Result<Vec<String>, FolderError> {
+    fn names(&self) -> Result<Vec<String>, FolderError> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.0).map_err(self.failed("", "read"))? {
             let name = entry.map_err(self.failed("", "read"))?.file_name();
@@ -105,7 +111,7 @@ impl ObjectFolder {
     }
 
     /// Every object file with its text.
-    pub(super) fn texts(&self) -> Result<Vec<(String, String)>, FolderError> {
+    fn texts(&self) -> Result<Vec<(String, String)>, FolderError> {
         let names = self.names()?;
         if names.is_empty() {
             return Err(FolderError::Empty(self.0.clone()));
@@ -125,7 +131,7 @@ impl ObjectFolder {
     }
 
     /// The bytes of a file, if there is one.
-    pub(super) fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, FolderError> {
+    fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, FolderError> {
         match fs::read(self.0.join(name)) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -134,7 +140,7 @@ impl ObjectFolder {
     }
 
     /// What was noted last; nothing where there is no manifest.
-    pub(super) fn manifest(&self) -> Result<Manifest, FolderError> {
+    fn manifest(&self) -> Result<Manifest, FolderError> {
         let Some(bytes) = self.bytes(MANIFEST)? else { return Ok(Manifest::new()) };
         let text = String::from_utf8(bytes).map_err(|_| FolderError::NotText(self.0.join(MANIFEST)))?;
         let wrong = |line| FolderError::Manifest { path: self.0.join(MANIFEST), line };
@@ -153,7 +159,7 @@ impl ObjectFolder {
     }
 
     /// Replaces the manifest.
-    pub(super) fn note(&self, manifest: &Manifest) -> Result<(), FolderError> {
+    fn note(&self, manifest: &Manifest) -> Result<(), FolderError> {
         let line = |(name, noted): (&String, &Noted)| -> String {
             noted.hashes.iter().map(|hash| format!("{hash}  {}  {name}\n", noted.id)).collect()
         };
@@ -166,7 +172,7 @@ impl ObjectFolder {
     }
 
     /// Makes the folder, and clears what an export left that was ended from outside.
-    pub(super) fn prepare(&self) -> Result<(), FolderError> {
+    fn prepare(&self) -> Result<(), FolderError> {
         fs::create_dir_all(&self.0).map_err(self.failed("", "written"))?;
         for entry in fs::read_dir(&self.0).map_err(self.failed("", "read"))? {
             let name = entry.map_err(self.failed("", "read"))?.file_name();
@@ -178,7 +184,7 @@ impl ObjectFolder {
     }
 
     /// Puts a file in place of what stands there: whoever looks, and whenever the process ends, finds the old or the new.
-    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
         let unfinished = self.0.join(format!(".{name}{UNFINISHED}{}", std::process::id()));
         let written = File::create(&unfinished)
             .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
@@ -190,12 +196,12 @@ impl ObjectFolder {
     }
 
     /// Removes a file.
-    pub(super) fn remove(&self, name: &str) -> Result<(), FolderError> {
+    fn remove(&self, name: &str) -> Result<(), FolderError> {
         fs::remove_file(self.0.join(name)).map_err(self.failed(name, "removed"))
     }
 
     /// Makes the names in the folder durable. Windows keeps them in a journal of its own.
-    pub(super) fn sync(&self) -> Result<(), FolderError> {
+    fn sync(&self) -> Result<(), FolderError> {
         if !cfg!(unix) {
             return Ok(());
         }
