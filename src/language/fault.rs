@@ -53,7 +53,7 @@ pub(super) fn fault_of(error: &mlua::Error) -> Fault {
     if message.contains("attempt to call missing method") {
         message.push_str("; a plain table has no messages: write t.name(t, …)");
     }
-    Fault { kind: FaultKind::Error, message, suggestions: Vec::new(), trace: trace_in(&text) }
+    Fault { kind: FaultKind::Error, message, suggestions: Vec::new(), trace: trace_in(&text), logs: Vec::new() }
 }
 
 /// The VM's words about a text as its author knows it: sends by their selectors, and no places in the program's own texts.

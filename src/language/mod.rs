@@ -28,10 +28,11 @@ mod views;
 mod vm;
 
 pub use import::{Counts, Plan, file_subject, plan_import};
+pub use mirror::MIRROR_MESSAGES;
 pub use native::{NATIVES, NativeSpec, is_reserved, native_spec, selectors_of};
 pub use object_file::{ObjectFileError, genesis_objects, is_built_in, read_object_file, write_object_file};
 pub use services::{Authored, NoServices, Passed, Services};
-pub use syntax::{GLOBALS, MAX_SOURCE_BYTES, MethodSyntax, SyntaxFault, parse_method};
+pub use syntax::{GLOBALS, MAX_SOURCE_BYTES, MESSAGES_OF_TEXTS, Mention, MethodSyntax, SyntaxFault, Use, parse_method};
 pub use tick::{TickEnd, steps};
 pub use turn::TurnRequest;
 pub use vm::{Limits, Vm, VmError};

@@ -39,7 +39,7 @@ pub(super) enum Kind {
 
 /// What a lookup finds, copied out of the draft.
 enum Answer {
-    Gone(String),
+    Gone(Fault),
     /// With its holder.
     Value(ObjectId, Value),
     Method(ObjectId, String),
@@ -64,7 +64,7 @@ impl Shared {
         }
         let (answer, asked) = self.with(|active| {
             if active.draft.object(id).is_none() {
-                return (Answer::Gone(active.draft.title(id)), Vec::new());
+                return (Answer::Gone(active.gone(id)), Vec::new());
             }
             let (found, asked) = lookup_through(&active.draft, id, name);
             let answer = match found {
@@ -77,7 +77,7 @@ impl Shared {
             (answer, asked.into_iter().filter(|other| *other != id).collect())
         })?;
         let value = match answer {
-            Answer::Gone(title) if send => return Err(raise(gone(&title))),
+            Answer::Gone(fault) if send => return Err(raise(fault)),
             Answer::Nothing if send => match native::native_spec(name) {
                 Some(_) => return Ok(self.native(name)),
                 None => return self.unanswered.call(name),
@@ -117,7 +117,7 @@ impl Shared {
         let chunk =
             lua.load(code).set_compiler(compiler()).set_name(format!("={title}.{selector}")).set_mode(ChunkMode::Text);
         let bound: MultiValue =
-            self.fuel.unmetered(|| self.bind.call((id_text(holder), selector, syntax.params.is_empty())))?;
+            self.fuel.unmetered(|| self.bind.call((id_text(holder), selector, native::takes(&syntax.params))))?;
         let function: Function = self.fuel.unmetered(|| chunk.into_function()?.call(bound))?;
         self.compiled.borrow_mut().insert(key, (source.to_string(), function.clone()));
         Ok(function)
@@ -276,11 +276,11 @@ impl Shared {
     pub(super) fn call_native(&self, lua: &Lua, id: ObjectId, selector: &str, args: Args) -> mlua::Result<LuaValue> {
         self.flush()?;
         let Some(spec) = native::native_spec(selector) else { return Ok(LuaValue::Nil) };
-        let dead = self.with(|active| active.draft.object(id).is_none().then(|| active.draft.title(id)))?;
-        if let Some(title) = dead {
-            return Err(raise(gone(&title)));
-        }
-        let args = args.bind(spec).map_err(raise)?;
+        let args = self.with(|active| match active.draft.object(id) {
+            None => Err(active.gone(id)),
+            Some(object) => args.bind(&object.title(), spec),
+        })?;
+        let args = args.map_err(raise)?;
         self.fuel.charge(spec.price);
         if selector == "evaluate" {
             return self.evaluate(lua, id, &args);
@@ -332,14 +332,6 @@ impl Shared {
 /// An id as the VM keeps it.
 pub(super) fn id_text(id: ObjectId) -> mlua::BString {
     mlua::BString::from(id.0.as_bytes().to_vec())
-}
-
-/// The fault of a message to an object that was deleted.
-pub(super) fn gone(title: &str) -> Fault {
-    let next = format!(
-        "`undo` takes a deletion back. To put another object in its place: replace_references workspace from=@{title} to=@…"
-    );
-    Fault::new(FaultKind::Gone, format!("{title} was deleted; nothing answers for it any more. {next}"))
 }
 
 /// The root's answer to a message that nothing answers.

@@ -39,6 +39,8 @@ pub struct Fault {
     pub suggestions: Vec<String>,
     /// Where: `point.move_by:3`, innermost first.
     pub trace: Vec<String>,
+    /// What the turn wrote to the transcript before it failed, one entry a line.
+    pub logs: Vec<String>,
 }
 
 /// Classes of faults.
@@ -99,9 +101,9 @@ impl FaultKind {
 }
 
 impl Fault {
-    /// A fault without suggestions or trace.
+    /// A fault without suggestions, trace or logs.
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), suggestions: Vec::new(), trace: Vec::new() }
+        Self { kind, message: message.into(), suggestions: Vec::new(), trace: Vec::new(), logs: Vec::new() }
     }
 
     /// The same with suggestions.

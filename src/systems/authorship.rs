@@ -49,7 +49,7 @@ impl Services for Authorship<'_> {
     ) -> Result<Passed, Fault> {
         let candidate = Candidate { target, selector, source, contract: None };
         let judged = judge(&candidate, objects, self.shadow).map_err(|rejected| rejected.fault)?;
-        Ok(Passed { params: judged.syntax.params, verdicts: judged.verdicts })
+        Ok(Passed { params: judged.syntax.params, verdicts: judged.verdicts, notes: judged.notes })
     }
 
     fn past(&self) -> Result<&PastTurns, Fault> {

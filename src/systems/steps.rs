@@ -13,7 +13,8 @@ use super::settle::{self, Touched, settle_turns};
 use crate::components::{EntityObjects, ObjectData, ObjectDataMut, ObjectIndex};
 use crate::language::{Limits, TickEnd, Vm, steps};
 use crate::object::{
-    Argument, Change, Image, LogLevel, Name, ObjectId, Objects, StateUpdateEvent, TICKS_A_SECOND, Target, Tick, Value,
+    Argument, Change, Fault, Image, LogLevel, Name, ObjectId, Objects, StateUpdateEvent, TICKS_A_SECOND, Target, Tick,
+    Value,
 };
 use crate::persistence::Ticker;
 use bevy::prelude::*;
@@ -154,10 +155,12 @@ fn run_ticks(world: &mut World, reading: &mut QueryState<ObjectData>, writing: &
             let base = EntityObjects::new(world.resource::<ObjectIndex>(), &query);
             let ids: BTreeSet<ObjectId> = changes.iter().map(Change::id).collect();
             let noted: Vec<(ObjectId, bool)> = ids.into_iter().map(|id| (id, steps(&base, id))).collect();
-            let stops: Vec<String> = stopped
-                .iter()
-                .map(|(id, fault)| format!("{} stopped stepping: {}", base.title(*id), fault.message))
-                .collect();
+            let told = |(id, fault): &(ObjectId, Fault)| {
+                let said = fault.logs.iter().map(|line| (LogLevel::Info, line.clone()));
+                let stops = format!("{} stopped stepping: {}", base.title(*id), fault.message);
+                said.chain([(LogLevel::Error, stops)]).collect::<Vec<_>>()
+            };
+            let stops: Vec<(LogLevel, String)> = stopped.iter().flat_map(told).collect();
             let mut steps = world.resource_mut::<Steps>();
             for (id, does) in noted {
                 if does {
@@ -167,7 +170,7 @@ fn run_ticks(world: &mut World, reading: &mut QueryState<ObjectData>, writing: &
                 };
             }
             let mut outbox = world.resource_mut::<Outbox>();
-            stops.into_iter().for_each(|told| outbox.log(LogLevel::Error, told));
+            stops.into_iter().for_each(|(level, told)| outbox.log(level, told));
         }
         let mut outbox = world.resource_mut::<Outbox>();
         logs.into_iter().for_each(|line| outbox.log(LogLevel::Info, line));
@@ -199,7 +202,7 @@ fn stop(world: &mut World, id: ObjectId, clock: Clock) {
 fn may_start_or_stop(change: &Change) -> bool {
     match change {
         Change::SetSlot { slot, .. } => slot.as_str() == "stepping",
-        Change::Create(_) | Change::Delete(_) => true,
+        Change::Create(_) | Change::Delete(..) => true,
         _ => false,
     }
 }

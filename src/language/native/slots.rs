@@ -90,7 +90,7 @@ pub(super) fn rename_slot(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
         return Ok(Value::Object(id));
     }
     let draft = &mut call.active.draft;
-    let Some(object) = draft.object(id) else { return Err(crate::language::send::gone(&title)) };
+    let Some(object) = draft.object(id) else { return Err(call.active.gone(id)) };
     if object.slots.get(&to).is_some() {
         let message = format!("{title} has a slot `{to}` already; remove_slot {title} {to} takes it away");
         return Err(Fault::new(FaultKind::BadName, message));
