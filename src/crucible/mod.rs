@@ -67,7 +67,7 @@ pub struct Rejected {
     /// The gate that refused it.
     pub gate: Gate,
     /// Why, with the line where one is known.
-    pub fault: Fault,
+    pub fault: Box<Fault>,
 }
 
 /// Sends a method through the gates, up to the first that refuses it. Equal arguments give an equal answer.
@@ -77,7 +77,7 @@ pub struct Rejected {
 /// # Errors
 /// The gate that refused the method, and why.
 pub fn judge(candidate: &Candidate<'_>, objects: &dyn Objects, vm: &mut Vm) -> Result<Judged, Rejected> {
-    let at = |gate: Gate| move |fault: Fault| Rejected { gate, fault };
+    let at = |gate: Gate| move |fault: Fault| Rejected { gate, fault: Box::new(fault) };
     let (syntax, parsed) = parse::pass(candidate).map_err(at(Gate::Parse))?;
     let (used, notes) = statics::pass(candidate, &syntax, objects).map_err(at(Gate::Static))?;
     let rehearsed = rehearsal::pass(candidate, &syntax, objects, vm).map_err(at(Gate::Rehearsal))?;

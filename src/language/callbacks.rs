@@ -76,6 +76,16 @@ pub(super) fn connect(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> mlua::Re
     cross.set("check_name", check_name)?;
 
     let s = shared.clone();
+    let check_exists = lua.create_function(move |_, object: LuaString| {
+        if s.fuel.left() >= 0 {
+            s.fuel.set(s.fuel.left().saturating_add(1)); // the call itself, which is spared for an object that was asked about
+        }
+        let id = id(&object)?;
+        s.with(|active| active.draft.object(id).map(drop).ok_or_else(|| active.gone(id)))?.map_err(raise)
+    })?;
+    cross.set("check_exists", check_exists)?;
+
+    let s = shared.clone();
     let shown = lua.create_function(move |_, value: LuaValue| {
         let (value, cost) = from_lua_charged(&value, &s.proxies, 0);
         s.fuel.charge(cost);

@@ -11,6 +11,7 @@ mod fault;
 mod fuel;
 mod import;
 mod library;
+mod mathematics;
 mod mirror;
 mod native;
 mod object_file;
@@ -19,7 +20,7 @@ mod sends;
 mod services;
 mod syntax;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tick;
 mod turn;
 mod undo;

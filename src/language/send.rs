@@ -37,6 +37,12 @@ pub(super) enum Kind {
     ResendVia { holder: ObjectId, parent: ObjectId },
 }
 
+/// How many objects a lookup asked, and whether the caches keep what it found.
+struct Asked {
+    objects: usize,
+    keeps: bool,
+}
+
 /// What a lookup finds, copied out of the draft.
 enum Answer {
     Gone(Fault),
@@ -49,12 +55,17 @@ enum Answer {
 impl Shared {
     /// Answers what the cache of `id` lacks, and puts it there where it will hold.
     pub(super) fn miss(&self, lua: &Lua, id: ObjectId, key: &str) -> mlua::Result<LuaValue> {
-        self.charge_miss();
         self.flush()?;
-        self.fuel.unmetered(|| self.find(lua, id, key))
+        let mut asked = Asked { objects: 0, keeps: false };
+        let found = self.fuel.unmetered(|| self.find(lua, id, key, &mut asked));
+        match asked.keeps {
+            true => self.note_filled(asked.objects),
+            false => self.charge_miss(asked.objects),
+        }
+        found
     }
 
-    fn find(&self, lua: &Lua, id: ObjectId, key: &str) -> mlua::Result<LuaValue> {
+    fn find(&self, lua: &Lua, id: ObjectId, key: &str, told: &mut Asked) -> mlua::Result<LuaValue> {
         let (send, name) = match key.strip_prefix(SEND) {
             Some(selector) => (true, selector),
             None => (false, key),
@@ -74,6 +85,7 @@ impl Shared {
                 },
                 None => Answer::Nothing,
             };
+            told.objects = asked.len();
             (answer, asked.into_iter().filter(|other| *other != id).collect())
         })?;
         let value = match answer {
@@ -91,6 +103,7 @@ impl Shared {
             Answer::Value(_, value) => to_lua(&value, lua, &self.proxies)?,
             Answer::Method(holder, source) => LuaValue::Function(self.compile(lua, holder, name, &source)?),
         };
+        told.keeps = true;
         self.remember(lua, id, key, &value, asked)?;
         Ok(value)
     }
@@ -128,8 +141,9 @@ impl Shared {
         self.flush()?;
         let id = self.id_in(&me)?;
         let (holder, selector) = (from.holder, from.selector.as_str());
+        let mut asked = 0;
         let found = self.with(|active| {
-            let found = match from.via {
+            let (found, many) = match from.via {
                 None => lookup_in_parents(&active.draft, holder, selector),
                 Some(parent) => {
                     let parents = active.draft.object(holder).map(|object| object.parents).unwrap_or_default();
@@ -138,9 +152,11 @@ impl Shared {
                         let message = format!("resend_via goes to a parent of {holder}, and {parent} is none");
                         return Err(Fault::new(FaultKind::BadArgument, message));
                     }
-                    lookup(&active.draft, parent, selector)
+                    let (found, seen) = lookup_through(&active.draft, parent, selector);
+                    (found, seen.len())
                 }
             };
+            asked = many;
             Ok(match found {
                 Some(found) => match &found.slot.content {
                     SlotContent::Method(method) => Answer::Method(found.holder, method.source.clone()),
@@ -149,6 +165,7 @@ impl Shared {
                 None => Answer::Nothing,
             })
         })?;
+        self.charge_path(asked);
         match found.map_err(raise)? {
             Answer::Method(holder, source) => {
                 let function = self.compile(lua, holder, selector, &source)?;
@@ -274,6 +291,8 @@ impl Shared {
 
     /// Runs a root message.
     pub(super) fn call_native(&self, lua: &Lua, id: ObjectId, selector: &str, args: Args) -> mlua::Result<LuaValue> {
+        #[cfg(test)]
+        super::tests::strike();
         self.flush()?;
         let Some(spec) = native::native_spec(selector) else { return Ok(LuaValue::Nil) };
         let args = self.with(|active| match active.draft.object(id) {

@@ -1,7 +1,7 @@
 //! One turn: a message is delivered in a draft, and all of it counts or nothing.
 
 use super::crossing::raise;
-use super::fault::{bounded, clip, fault_of};
+use super::fault::{bounded, clip, fault_of, leaves_doubt};
 use super::native::{self, Args};
 use super::send::{Kind, not_a_method};
 use super::services::Services;
@@ -52,6 +52,8 @@ pub(super) struct Active<'a> {
     pub(super) burial: Burial,
     /// Why the turn fails, whatever its code catches.
     doomed: Option<Fault>,
+    /// The object that the message goes to, once that is known.
+    receiver: Option<ObjectId>,
     /// Whether the whole world was looked through once.
     pub(super) scanned: bool,
     /// Whether the message is an import that has not begun.
@@ -90,6 +92,7 @@ impl<'a> Active<'a> {
             issued_at: frame.issued_at,
             burial: Burial { deleted_at: frame.issued_at, message: 0 },
             doomed: None,
+            receiver: None,
             scanned: false,
             may_import: false,
             unanswered: Vec::new(),
@@ -283,6 +286,9 @@ impl Vm {
         fuel: Option<i64>,
         code: impl FnOnce(&Self, &RefCell<Active<'a>>) -> mlua::Result<R>,
     ) -> Result<(R, Active<'a>), Fault> {
+        self.assure()?;
+        // Until it ends: one that a panic ends stays in doubt.
+        self.in_doubt.set(true);
         let active = RefCell::new(active);
         let result = self.refuel(fuel).and_then(|()| {
             self.shared.stage.play(&active, || {
@@ -303,6 +309,7 @@ impl Vm {
                         let gone = |change: &Change| matches!(change, Change::Delete(..)).then(|| change.id());
                         let gone: Vec<ObjectId> = active.draft.changes().iter().filter_map(gone).collect();
                         self.shared.proxies.let_go(&gone);
+                        self.in_doubt.set(false);
                         return Ok((value, active));
                     }
                     Err(fault) => fault,
@@ -315,13 +322,18 @@ impl Vm {
         let touched: Vec<ObjectId> = active.draft.changes().iter().map(Change::id).collect();
         let made = |change: &Change| matches!(change, Change::Create(_)).then(|| change.id());
         let made: Vec<ObjectId> = active.draft.changes().iter().filter_map(made).collect();
+        self.in_doubt.set(false);
         self.take_back(&touched, &made);
         let mut fault = match active.doomed.take() {
             Some(doom) if doom.trace.is_empty() => Fault { trace: fault.trace, ..doom },
             Some(doom) => doom,
             None => bounded(fault, spent),
         };
+        if leaves_doubt(&fault) {
+            self.in_doubt.set(true);
+        }
         clip(&mut fault.message);
+        fault.receiver = active.receiver;
         fault.logs = active.said.iter().filter_map(|line| active.logs.get(*line).cloned()).collect();
         Err(fault)
     }
@@ -370,6 +382,7 @@ impl Vm {
                     (None, _) => return Err(raise(native::unknown_object(&active.draft, name))),
                 },
             };
+            active.receiver = Some(id);
             if active.draft.object(id).is_none() {
                 return Err(raise(active.gone(id)));
             }

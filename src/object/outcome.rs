@@ -1,6 +1,6 @@
 //! How a turn ended.
 
-use super::{Change, Value};
+use super::{Change, ObjectId, Value};
 
 /// The end of a turn: all of its changes, or none.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +41,8 @@ pub struct Fault {
     pub trace: Vec<String>,
     /// What the turn wrote to the transcript before it failed, one entry a line.
     pub logs: Vec<String>,
+    /// The object that the message went to, where it went to one: `retry` sends it there again.
+    pub receiver: Option<ObjectId>,
 }
 
 /// Classes of faults.
@@ -103,7 +105,14 @@ impl FaultKind {
 impl Fault {
     /// A fault without suggestions, trace or logs.
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), suggestions: Vec::new(), trace: Vec::new(), logs: Vec::new() }
+        Self {
+            kind,
+            message: message.into(),
+            suggestions: Vec::new(),
+            trace: Vec::new(),
+            logs: Vec::new(),
+            receiver: None,
+        }
     }
 
     /// The same with suggestions.

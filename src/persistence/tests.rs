@@ -563,6 +563,18 @@ proptest! {
     }
 
     #[test]
+    fn failures_read_back(logs: Vec<String>, receiver in prop::option::of(any::<u128>()), resolves: Vec<u64>) {
+        use super::wire_message::WireOutcome;
+        use super::wire_object::{from_bytes, to_bytes};
+        let receiver = receiver.map(|id| ObjectId(Uuid::from_u128(id)));
+        let fault = Fault { logs, receiver, trace: vec!["a.b:1".into()], ..Fault::new(FaultKind::Gone, "gone") };
+        let outcome = Outcome::Failed(fault);
+        let bytes = to_bytes(&WireOutcome::new(&outcome, &resolves)).unwrap();
+        let read = from_bytes::<WireOutcome>(&bytes).unwrap().into_parts().unwrap();
+        prop_assert_eq!(read, (outcome, resolves));
+    }
+
+    #[test]
     fn envelopes_read_back(
         value in values(),
         parameter in prop::option::of(names()),

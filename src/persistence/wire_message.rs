@@ -310,6 +310,8 @@ enum WireEnd {
         trace: Vec<String>,
         #[serde(default)]
         logs: Vec<String>,
+        #[serde(default)]
+        receiver: Option<Uuid>,
     },
 }
 
@@ -345,8 +347,9 @@ impl WireOutcome {
                 logs: logs.clone(),
             },
             Outcome::Failed(fault) => {
-                let Fault { kind, message, suggestions, trace, logs } = fault.clone();
-                WireEnd::Failed { kind: kind.word().to_string(), message, suggestions, trace, logs }
+                let Fault { kind, message, suggestions, trace, logs, receiver } = fault.clone();
+                let receiver = receiver.map(|id| id.0);
+                WireEnd::Failed { kind: kind.word().to_string(), message, suggestions, trace, logs, receiver }
             }
         };
         Self { end, resolves: resolves.to_vec(), of_person: None }
@@ -360,9 +363,10 @@ impl WireOutcome {
                 changes: changes.into_iter().map(Change::try_from).collect::<Result<_, _>>()?,
                 logs,
             },
-            WireEnd::Failed { kind, message, suggestions, trace, logs } => {
+            WireEnd::Failed { kind, message, suggestions, trace, logs, receiver } => {
+                let receiver = receiver.map(ObjectId);
                 let kind = FaultKind::from_word(&kind).unwrap_or(FaultKind::Internal);
-                Outcome::Failed(Fault { kind, message, suggestions, trace, logs })
+                Outcome::Failed(Fault { kind, message, suggestions, trace, logs, receiver })
             }
         };
         Ok((outcome, self.resolves))

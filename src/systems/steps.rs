@@ -19,6 +19,7 @@ use crate::object::{
 use crate::persistence::Ticker;
 use bevy::prelude::*;
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -136,7 +137,16 @@ fn run_ticks(world: &mut World, reading: &mut QueryState<ObjectData>, writing: &
         let TickEnd { changes, logs, posts, stopped, late } = {
             let query = reading.query(world);
             let base = EntityObjects::new(world.resource::<ObjectIndex>(), &query);
-            voices.world.tick(&base, world_id, tick, &objects, room)
+            let mut run = |objects: &[ObjectId]| {
+                let end = || voices.world.tick(&base, world_id, tick, objects, room);
+                catch_unwind(AssertUnwindSafe(end))
+            };
+            // Where the program itself panics, the tick runs again on a new VM. If it does so again, the object that is to
+            // blame stops as one that works too long does.
+            run(&objects).or_else(|_| run(&objects)).unwrap_or_else(|_| {
+                let to_blame = objects.iter().find(|id| run(&[**id]).is_err()).or(objects.first());
+                TickEnd { late: to_blame.copied(), ..TickEnd::default() }
+            })
         };
         if let Some(late) = late {
             let mut steps = world.resource_mut::<Steps>();
@@ -194,7 +204,8 @@ fn stop(world: &mut World, id: ObjectId, clock: Clock) {
     let envelope = pipeline.envelope(TIMER, Target::Id(id), selector, args, (clock.unix_ms)());
     let message = pipeline.number(envelope);
     pipeline.numbered.push_back(message);
-    let told = "an object stopped stepping: it worked for too long in single calls".to_string();
+    let told =
+        "an object stopped stepping: it worked for too long in single calls, or the program was at fault".to_string();
     world.resource_mut::<Outbox>().log(LogLevel::Error, told);
 }
 

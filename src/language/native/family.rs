@@ -1,7 +1,7 @@
 //! `clone`, `copy`, `delete`, `rename`, `add_parent`, `remove_parent`, and making an object by naming it.
 
 use super::references::tell_referrers;
-use super::{Args, Call, slot_name};
+use super::{ASKED, Args, Call, slot_name};
 use crate::language::crossing::Stale;
 use crate::language::object_file::is_built_in;
 use crate::language::turn::Active;
@@ -256,7 +256,9 @@ pub(super) fn add_parent(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
         let message = format!("{} delegates to {} already", call.title(), draft.title(parent));
         return Err(Fault::new(FaultKind::BadArgument, message));
     }
-    if ancestors(draft, parent).contains(&call.receiver) {
+    let path = ancestors(draft, parent);
+    call.cost += ASKED * path.len();
+    if path.contains(&call.receiver) {
         let message = format!(
             "{} can't delegate to {}, which delegates to it: the path would go in a circle",
             call.title(),

@@ -43,7 +43,7 @@ pub(super) fn import(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     let counts = plan.counts();
     let changes = plan.changes();
     let made: HashSet<ObjectId> =
-        changes.iter().filter_map(|change| matches!(change, Change::Create(_)).then(|| change.id())).collect();
+        changes.iter().filter(|change| matches!(change, Change::Create(_))).map(Change::id).collect();
     for mut change in changes {
         let id = change.id();
         // What is replaced whole goes only to come back.
@@ -65,7 +65,9 @@ fn files(argument: &Value) -> Result<Vec<(String, String)>, Fault> {
         let message = "`files` takes a map from the names of files to their texts";
         Fault::new(FaultKind::BadArgument, message)
     };
-    let Value::Map(entries) = argument else { return Err(shape()) };
+    let Value::Map(entries) = argument else {
+        return if *argument == Value::list(Vec::new()) { Ok(Vec::new()) } else { Err(shape()) };
+    };
     let file = |entry: (&MapKey, &Value)| match entry {
         (MapKey::Text(name), Value::Text(text)) => Ok((name.clone(), text.clone())),
         _ => Err(shape()),

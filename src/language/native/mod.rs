@@ -22,6 +22,8 @@ use crate::object::{Fault, FaultKind, Name, ObjectId, Objects, Slot, SlotContent
 const PARSE: usize = 20_000;
 /// Safepoints that take as long as looking at one object of the world.
 pub(super) const SCAN: usize = 16;
+/// Safepoints that take as long as asking one object for a slot.
+const ASKED: usize = 2;
 
 /// One root message.
 pub struct NativeSpec {
