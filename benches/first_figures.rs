@@ -30,6 +30,16 @@ fn main() {
     for (what, ours, plain) in [
         ("send", "for i = 1, n do self:nothing() end", "for i = 1, n do t:nothing() end"),
         ("slot read", "local s = 0 for i = 1, n do s += self.x end", "local s = 0 for i = 1, n do s += t.x end"),
+        (
+            "math.sin",
+            "local s = 0 for i = 1, n do s += math.sin(i) end",
+            "local s = 0 for i = 1, n do s += math.sin(i) end",
+        ),
+        (
+            "math.pow",
+            "local s = 0 for i = 1, n do s += math.pow(i, 0.3) end",
+            "local s = 0 for i = 1, n do s += math.pow(i, 0.3) end",
+        ),
         ("slot write", "for i = 1, n do self.x = i end", "for i = 1, n do t.x = i end"),
     ] {
         let (plain, ours) = (plain_luau(plain), in_a_turn(ours));

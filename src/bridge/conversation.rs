@@ -301,7 +301,12 @@ mod tests {
 
     fn full_state(durable: u64) -> StateUpdateEvent {
         let status = Status { durable, ..Status::default() };
-        StateUpdateEvent::FullState { objects: Arc::default(), problems: Arc::default(), status }
+        StateUpdateEvent::FullState {
+            objects: Arc::default(),
+            tombstones: Arc::default(),
+            problems: Arc::default(),
+            status,
+        }
     }
 
     fn settled(sequence: u64) -> StateUpdateEvent {

@@ -87,7 +87,7 @@ pub(super) fn changes(of: &[Change], objects: &dyn Objects) -> Json {
     let entry = |id: ObjectId, fields: Vec<(&str, Option<Json>)>| {
         // An object deleted by the same turn is still called by its name.
         let deleted = of.iter().find_map(|change| match change {
-            Change::Delete(object) if object.id == id => object.name.as_ref().map(ToString::to_string),
+            Change::Delete(object, _) if object.id == id => object.name.as_ref().map(ToString::to_string),
             _ => None,
         });
         let mut entry = match deleted {
@@ -110,7 +110,7 @@ pub(super) fn changes(of: &[Change], objects: &dyn Objects) -> Json {
                     ));
                 }
             }
-            Change::Delete(_) => out.push(entry(id, vec![("deleted", Some(json!(true)))])),
+            Change::Delete(..) => out.push(entry(id, vec![("deleted", Some(json!(true)))])),
             Change::SetSlot { slot: name, before, after, .. } => {
                 let told = |of: &Option<Slot>| of.as_ref().map(|of| slot(of, objects));
                 let name = Some(json!(name.as_str()));
@@ -192,6 +192,9 @@ pub(super) fn outcome(sequence: u64, envelope: &Envelope, of: &Outcome, objects:
         }
         Outcome::Failed(of) => {
             out.insert("error".into(), fault(of));
+            if !of.logs.is_empty() {
+                out.insert("logs".into(), json!(of.logs));
+            }
         }
     }
     out

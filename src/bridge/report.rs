@@ -177,7 +177,9 @@ fn log_json(entry: &Entry, image: &Image) -> Json {
                     "changes": json::changes(changes, image),
                     "logs": logs,
                 }),
-                Outcome::Failed(fault) => json!({ "status": "failed", "error": json::fault(fault) }),
+                Outcome::Failed(fault) => {
+                    json!({ "status": "failed", "error": json::fault(fault), "logs": fault.logs })
+                }
             };
             if let (Some(out), Json::Object(fields)) = (out.as_object_mut(), fields) {
                 out.extend(fields);

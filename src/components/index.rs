@@ -1,7 +1,7 @@
-//! The index from identity and name to entity: derived, never saved, kept by Settle.
+//! The index from identity and name to entity, derived; and what stays of deleted objects, which have no entity. Kept by Settle.
 
 use super::{ObjectData, ObjectDataItem};
-use crate::object::{Change, Name, ObjectId, ObjectRef, Objects};
+use crate::object::{Change, Name, ObjectId, ObjectRef, Objects, Tombstone};
 use bevy::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 pub struct ObjectIndex {
     entities: HashMap<ObjectId, Entity>,
     names: BTreeMap<Name, ObjectId>,
+    tombstones: BTreeMap<ObjectId, Tombstone>,
 }
 
 impl ObjectIndex {
@@ -35,6 +36,7 @@ impl ObjectIndex {
 
     /// Notes a new object.
     pub fn insert(&mut self, id: ObjectId, name: Option<&Name>, entity: Entity) {
+        self.tombstones.remove(&id);
         self.entities.insert(id, entity);
         if let Some(name) = name {
             self.names.insert(name.clone(), id);
@@ -45,6 +47,11 @@ impl ObjectIndex {
     pub fn remove(&mut self, id: ObjectId, name: Option<&Name>) -> Option<Entity> {
         self.unbind(id, name);
         self.entities.remove(&id)
+    }
+
+    /// Notes what stays of an object that has gone.
+    pub fn bury(&mut self, id: ObjectId, tombstone: Tombstone) {
+        self.tombstones.insert(id, tombstone);
     }
 
     /// Notes a change of name; every other change leaves the index alone.
@@ -92,5 +99,13 @@ impl Objects for EntityObjects<'_> {
         let mut ids: Vec<ObjectId> = self.index.entities.keys().copied().collect();
         ids.sort();
         ids
+    }
+
+    fn tombstone(&self, id: ObjectId) -> Option<&Tombstone> {
+        self.index.tombstones.get(&id)
+    }
+
+    fn tombstones(&self) -> BTreeMap<ObjectId, &Tombstone> {
+        self.index.tombstones.iter().map(|(id, tombstone)| (*id, tombstone)).collect()
     }
 }

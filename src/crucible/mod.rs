@@ -56,6 +56,8 @@ pub struct Judged {
     pub syntax: MethodSyntax,
     /// What each gate found: one line a gate, in order.
     pub verdicts: Vec<String>,
+    /// What its author may want to look at: names that do not exist yet.
+    pub notes: Vec<String>,
 }
 
 /// A method that did not pass.
@@ -65,7 +67,7 @@ pub struct Rejected {
     /// The gate that refused it.
     pub gate: Gate,
     /// Why, with the line where one is known.
-    pub fault: Fault,
+    pub fault: Box<Fault>,
 }
 
 /// Sends a method through the gates, up to the first that refuses it. Equal arguments give an equal answer.
@@ -75,13 +77,13 @@ pub struct Rejected {
 /// # Errors
 /// The gate that refused the method, and why.
 pub fn judge(candidate: &Candidate<'_>, objects: &dyn Objects, vm: &mut Vm) -> Result<Judged, Rejected> {
-    let at = |gate: Gate| move |fault: Fault| Rejected { gate, fault };
+    let at = |gate: Gate| move |fault: Fault| Rejected { gate, fault: Box::new(fault) };
     let (syntax, parsed) = parse::pass(candidate).map_err(at(Gate::Parse))?;
-    let used = statics::pass(candidate, &syntax, objects).map_err(at(Gate::Static))?;
+    let (used, notes) = statics::pass(candidate, &syntax, objects).map_err(at(Gate::Static))?;
     let rehearsed = rehearsal::pass(candidate, &syntax, objects, vm).map_err(at(Gate::Rehearsal))?;
     let verdicts = [(Gate::Parse, parsed), (Gate::Static, used), (Gate::Rehearsal, rehearsed)];
     let verdicts = verdicts.into_iter().map(|(gate, found)| format!("{}: {found}", gate.word())).collect();
-    Ok(Judged { syntax, verdicts })
+    Ok(Judged { syntax, verdicts, notes })
 }
 
 /// `x`, `x and y`, `x, y and z`; `nothing` where there is none.

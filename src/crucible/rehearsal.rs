@@ -181,7 +181,7 @@ impl Stage<'_> {
         let title = draft.title(change.id());
         match change {
             Change::Create(object) => format!("it makes the object {}", object.title()),
-            Change::Delete(object) => format!("it deletes {}", object.title()),
+            Change::Delete(object, _) => format!("it deletes {}", object.title()),
             Change::SetSlot { slot, after: None, .. } => format!("it takes the slot {slot} of {title} away"),
             Change::SetSlot { slot, .. } | Change::EditSlot { slot, .. } => format!("it changes {slot} of {title}"),
             Change::AddVersion { selector, .. } | Change::RemoveVersion { selector, .. } => {

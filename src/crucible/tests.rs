@@ -90,6 +90,55 @@ fn a_text_by_hand_is_parsed_and_read_but_not_run() {
     assert_eq!(judged.verdicts[1], "static: passed; note: it takes the place of the value in count");
 }
 
+/// What a text by hand is told of the names in it. `lamp` has a slot `power`, and `desk` is its child with `height`.
+fn notes(body: &str) -> String {
+    let (mut image, _) = world();
+    for (title, parent, slot) in [("lamp", "proto", "power"), ("desk", "lamp", "height")] {
+        let mut object = Object::new(ObjectId::genesis(title));
+        object.name = Some(name(title));
+        object.parents.push(ObjectId::genesis(parent));
+        object.slots.push(name(slot), Slot::value(number(1.0)));
+        image.insert(object);
+    }
+    let source = format!("function(self)\n{body}\nend");
+    let target = ObjectId::genesis("lamp");
+    let mut vm = Vm::new(Limits::default()).unwrap();
+    let candidate = Candidate { target, selector: &name("go"), source: &source, contract: None };
+    judge(&candidate, &image, &mut vm).unwrap().notes.join("; ")
+}
+
+#[test]
+fn a_misspelt_name_is_a_note_with_the_nearest() {
+    assert_eq!(notes("  return self.pwoer"), "lamp has no slot pwoer (nearest: power) yet");
+    assert_eq!(
+        notes("  local f = function() return `{self.pwoer}` end"),
+        "lamp has no slot pwoer (nearest: power) yet"
+    );
+    assert_eq!(notes("  self.pwoer += 1"), "lamp has no slot pwoer (nearest: power) yet");
+    assert_eq!(notes("  self:sett('x', 1)"), "nothing answers sett (nearest: set) yet");
+    assert_eq!(notes("  return world.dask.x"), "no object is called dask (nearest: desk) yet");
+    assert_eq!(notes("  return world.desk.heihgt"), "desk has no slot heihgt (nearest: height) yet");
+    assert_eq!(notes("  world.desk:descrbe()"), "desk does not answer descrbe yet");
+    assert_eq!(notes("  local o = self.power o:powwer()"), "nothing in the world answers powwer (nearest: power) yet");
+}
+
+#[test]
+fn what_is_there_or_will_be_is_no_note() {
+    for body in [
+        "  self.level = 1 return self.level",
+        "  return self.level, (function() self.level = 2 end)()",
+        "  return self.height, self.x, self.power",
+        "  world.desk.tall = 1 return world.desk.tall",
+        "  return world.desk.power, world.lamp.height",
+        "  return (function(self) return self.anything end)({})",
+        "  self:go() self:set('power', 2) self:power() world.desk:describe()",
+        "  local text = 'a' return text:upper():rep(2), reflect(self):senders('go')",
+        "  return self['anything'], self.power.anything",
+    ] {
+        assert_eq!(notes(body), "", "{body}");
+    }
+}
+
 #[test]
 fn what_is_no_method_is_refused_at_its_line() {
     let (gate, kind, message) = refused("m", "function(self)\n  self.x = \nend", None);

@@ -4,7 +4,7 @@ use super::crossing::{Shared, Stale, id_from, raise};
 use super::native::{Args, NATIVES, slot_name, start_timer};
 use super::send::{Kind, Resend, not_a_method};
 use super::values::{from_lua_charged, no_key, not_utf8};
-use crate::object::{Fault, FaultKind, ObjectId, Objects};
+use crate::object::{Fault, FaultKind, ObjectId, Objects, shortened};
 use mlua::{Lua, LuaString, MultiValue, Table, Value as LuaValue, Variadic};
 use std::rc::Rc;
 
@@ -74,6 +74,27 @@ pub(super) fn connect(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> mlua::Re
         slot_name(&name.to_string_lossy()).map(|_| ()).map_err(raise)
     })?;
     cross.set("check_name", check_name)?;
+
+    let s = shared.clone();
+    let check_exists = lua.create_function(move |_, object: LuaString| {
+        if s.fuel.left() >= 0 {
+            s.fuel.set(s.fuel.left().saturating_add(1)); // the call itself, which is spared for an object that was asked about
+        }
+        let id = id(&object)?;
+        s.with(|active| active.draft.object(id).map(drop).ok_or_else(|| active.gone(id)))?.map_err(raise)
+    })?;
+    cross.set("check_exists", check_exists)?;
+
+    let s = shared.clone();
+    let shown = lua.create_function(move |_, value: LuaValue| {
+        let (value, cost) = from_lua_charged(&value, &s.proxies, 0);
+        s.fuel.charge(cost);
+        let told = value.ok();
+        s.with(|active| {
+            told.map_or_else(|| "a function".into(), |of| shortened(&of.text(&active.draft), 40).into_owned())
+        })
+    })?;
+    cross.set("shown", shown)?;
 
     let refuse_key = lua.create_function(|_, _: LuaValue| -> mlua::Result<()> { Err(raise(no_key())) })?;
     cross.set("refuse_key", refuse_key)?;
@@ -195,7 +216,7 @@ pub(super) fn connect_globals(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()
                 line.push_str(if line.is_empty() { "" } else { " " });
                 line.push_str(&text);
             }
-            s.with(|active| active.log(line))?.map_err(|fault| s.doom(fault))
+            s.with(|active| active.say(line))?.map_err(|fault| s.doom(fault))
         })?;
         globals.set(name, log)?;
     }

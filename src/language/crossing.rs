@@ -18,10 +18,15 @@ use std::fmt;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
-/// Misses of a turn that cost nothing; beyond them each costs a price.
+/// Lookups in vain of a turn that cost nothing; beyond them each costs a price.
 const FREE_MISSES: usize = 10_000;
-/// Safepoints that take about as long as a miss.
+/// Safepoints that take about as long as a lookup in vain.
 const MISS_PRICE: usize = 50;
+/// Objects that every lookup may ask, and safepoints that take about as long as asking one more.
+const SHORT_PATH: usize = 8;
+const ASKED_PRICE: usize = 2;
+/// Answers that the caches lacked between two looks at the clock.
+const CLOCK_EVERY: usize = 64;
 
 /// A fault on its way through Luau.
 #[derive(Debug)]
@@ -164,6 +169,8 @@ pub(super) struct Shared {
     pub(super) share: Function,
     pub(super) retire: Function,
     misses: Cell<usize>,
+    /// Answers that the caches lacked in this turn, and keep now.
+    filled: Cell<usize>,
     begin: Function,
     pub(super) send_step: Function,
     pub(super) bind: Function,
@@ -184,6 +191,7 @@ impl Shared {
             take_back: prelude.get("take_back")?,
             settle: prelude.get("settle")?,
             misses: Cell::new(0),
+            filled: Cell::new(0),
             forget: prelude.get("forget")?,
             forget_object: prelude.get("forget_object")?,
             wrap: views.get("wrap")?,
@@ -298,18 +306,33 @@ impl Shared {
         self.remember.call((self.proxies.state(id)?, key, value, states))
     }
 
-    /// What the caches lack costs nothing, so that a turn burns the same with empty ones and full ones; as long as it is
-    /// no way around the fuel.
-    pub(super) fn charge_miss(&self) {
+    /// A lookup in vain, which asked so many objects: the caches keep nothing of it, so it costs the same whatever they hold.
+    pub(super) fn charge_miss(&self, asked: usize) {
         self.misses.set(self.misses.get() + 1);
         if self.misses.get() > FREE_MISSES {
             self.fuel.charge(MISS_PRICE);
+        }
+        self.charge_path(asked);
+    }
+
+    /// A lookup past the caches, which asked so many objects.
+    pub(super) fn charge_path(&self, asked: usize) {
+        self.fuel.charge(ASKED_PRICE * asked.saturating_sub(SHORT_PATH));
+    }
+
+    /// An answer that the caches lacked and keep now costs nothing, so that a turn burns the same with empty ones and full
+    /// ones. The clock alone stands against a turn that empties them over and over.
+    pub(super) fn note_filled(&self, asked: usize) {
+        self.filled.set(self.filled.get() + 1);
+        if asked > CLOCK_EVERY || self.filled.get().is_multiple_of(CLOCK_EVERY) {
+            self.fuel.look_at_clock();
         }
     }
 
     /// A new turn begins.
     pub(super) fn begin(&self) -> mlua::Result<()> {
         self.misses.set(0);
+        self.filled.set(0);
         self.fuel.unmetered(|| self.begin.call(()))
     }
 

@@ -5,6 +5,10 @@ use crate::object::{Fault, FaultKind};
 
 /// Most bytes of a fault's sentence.
 const MAX_MESSAGE: usize = 4_096;
+/// Bounds of the VM in words.
+const OUT_OF_MEMORY: &str = "it took more memory than a turn may have";
+const TOO_LARGE_A_TABLE: &str = "it made a table larger than any may be";
+const TOO_DEEP: &str = "its calls went too deep, which is often a message that sends itself without end";
 /// Lines of a fault's trace.
 const MAX_TRACE: usize = 16;
 
@@ -53,7 +57,14 @@ pub(super) fn fault_of(error: &mlua::Error) -> Fault {
     if message.contains("attempt to call missing method") {
         message.push_str("; a plain table has no messages: write t.name(t, …)");
     }
-    Fault { kind: FaultKind::Error, message, suggestions: Vec::new(), trace: trace_in(&text) }
+    Fault {
+        kind: FaultKind::Error,
+        message,
+        suggestions: Vec::new(),
+        trace: trace_in(&text),
+        logs: Vec::new(),
+        receiver: None,
+    }
 }
 
 /// The VM's words about a text as its author knows it: sends by their selectors, and no places in the program's own texts.
@@ -83,6 +94,13 @@ fn trace_in(text: &str) -> Vec<String> {
     lines
 }
 
+/// Whether what the VM caches is in doubt after a fault: memory and stack may run out while it is written.
+pub(super) fn leaves_doubt(fault: &Fault) -> bool {
+    let words = [OUT_OF_MEMORY, TOO_LARGE_A_TABLE, TOO_DEEP, super::fuel::TOO_MUCH_MADE];
+    fault.kind == FaultKind::Internal
+        || fault.kind == FaultKind::Bound && words.iter().any(|told| fault.message.starts_with(told))
+}
+
 /// The bound that an error of the VM speaks of, in words. An object's own error that merely uses such words is none.
 pub(super) fn bound_in(text: &str, spent: Option<&'static str>) -> Option<&'static str> {
     // The VM puts `name:line: ` before its own words, and adds nothing.
@@ -94,11 +112,11 @@ pub(super) fn bound_in(text: &str, spent: Option<&'static str>) -> Option<&'stat
     if spent.is_some() {
         spent
     } else if headline == "not enough memory" || headline == "memory error: not enough memory" {
-        Some("it took more memory than a turn may have")
+        Some(OUT_OF_MEMORY)
     } else if own == "table overflow" {
-        Some("it made a table larger than any may be")
+        Some(TOO_LARGE_A_TABLE)
     } else if own.starts_with("stack overflow") || own == "C stack overflow" {
-        Some("its calls went too deep, which is often a message that sends itself without end")
+        Some(TOO_DEEP)
     } else {
         None
     }

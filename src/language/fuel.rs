@@ -2,8 +2,8 @@
 //!
 //! Luau calls one raw hook at every loop turn, call, return and pattern step. Counting there is
 //! deterministic: the same turn burns the same amount on every machine, whatever the caches hold, for what fills
-//! them runs unmetered. Some single steps of the VM (comparing long texts, looking through a table with much room) can't be
-//! charged: against those stands a deadline by the clock, hundreds of times what the fuel lasts otherwise. Outcomes are
+//! them runs unmetered. Some single steps of the VM (comparing and joining long texts, arithmetic on them, looking through a
+//! table with much room) can't be charged, nor can filling the caches: against those stands a deadline by the clock, hundreds of times what the fuel lasts otherwise. Outcomes are
 //! journaled, so a turn that ended by it ended so for good. The hook and its counter are this file's alone; nobody else may set the VM's interrupt.
 
 #![allow(unsafe_code)]
@@ -15,6 +15,9 @@ use std::time::Duration;
 /// Bytes that a turn may take in all, also of what it lets go again: a bound of its own, far from what methods need,
 /// because it can't be counted to the byte.
 const MADE_BYTES: usize = 128 << 20;
+
+/// That bound in words.
+pub(super) const TOO_MUCH_MADE: &str = "it took memory again and again, more than a turn may in all";
 
 /// Safepoints between two looks at the clock.
 const CLOCK_EVERY: i64 = 64;
@@ -79,7 +82,7 @@ impl Fuel {
         let late = unsafe { (*self.meter).late };
         match self.left() < 0 {
             true if late => Some("it worked for too long in single calls and was stopped (out of time)"),
-            true if too_much => Some("it took memory again and again, more than a turn may in all"),
+            true if too_much => Some(TOO_MUCH_MADE),
             true => Some("it ran too long and was stopped (out of fuel)"),
             false => None,
         }
@@ -95,6 +98,19 @@ impl Fuel {
     pub(super) fn end(&self) {
         // SAFETY: as in `left`.
         unsafe { *self.meter = Meter { late: (*self.meter).late, ..Meter::IDLE } }
+    }
+
+    /// Ends the turn where it is late: for what takes long and must not be charged.
+    pub(super) fn look_at_clock(&self) {
+        // SAFETY: as in `left`.
+        let meter = unsafe { &mut *self.meter };
+        if let Some((clock, until)) = meter.deadline
+            && meter.left >= 0
+            && clock() > until
+        {
+            meter.late = true;
+            meter.left = -1;
+        }
     }
 
     /// Takes a price for work that has no safepoints of its own. What is then lacking ends the turn at the next one.

@@ -6,7 +6,7 @@
 
 use super::crossing::{Shared, id_from, raise};
 use super::native::{SCAN, Scan, scan_price};
-use super::send::{gone, id_text};
+use super::send::id_text;
 use super::sends::selectors_sent;
 use super::syntax::SEND;
 use super::values::to_lua;
@@ -21,7 +21,7 @@ use std::rc::Rc;
 pub(super) const MIRRORED: &str = "mirrored";
 
 /// What a mirror answers when it is asked something.
-const QUESTIONS: [&str; 5] = ["implementors", "lookup", "references", "senders", "slot"];
+pub const MIRROR_MESSAGES: [&str; 5] = ["implementors", "lookup", "references", "senders", "slot"];
 
 /// A slot and the object that has it.
 type Place = (ObjectId, Name);
@@ -29,7 +29,7 @@ type Place = (ObjectId, Name);
 /// `reflect`.
 pub(super) fn connect_mirrors(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()> {
     let questions = lua.create_table()?;
-    for question in QUESTIONS {
+    for question in MIRROR_MESSAGES {
         let s = shared.clone();
         let ask = lua.create_function(move |lua, (mirror, about): (LuaValue, LuaValue)| {
             let id = mirrored(&mirror).ok_or_else(|| {
@@ -44,8 +44,7 @@ pub(super) fn connect_mirrors(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()
                 }
             };
             s.flush()?;
-            s.with(|active| active.draft.object(id).map(drop).ok_or_else(|| gone(&active.draft.title(id))))?
-                .map_err(raise)?;
+            s.with(|active| active.draft.object(id).map(drop).ok_or_else(|| active.gone(id)))?.map_err(raise)?;
             s.answer(lua, id, question, &about)
         })?;
         questions.raw_set(question, ask)?;
@@ -60,7 +59,7 @@ pub(super) fn connect_mirrors(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()
         match questions.raw_get::<Option<Function>>(question)? {
             Some(ask) => Ok(LuaValue::Function(ask)),
             None if question != key => {
-                let known = QUESTIONS.join(", ");
+                let known = MIRROR_MESSAGES.join(", ");
                 Err(bad_argument(format!("a mirror does not understand `{question}`; it answers {known}")))
             }
             None => s.show(lua, id, &key),
@@ -124,7 +123,7 @@ impl Shared {
             .with(|active| {
                 let price = if field == "children" { scan_price(active, Scan::Objects) } else { 0 };
                 let draft = &active.draft;
-                let Some(object) = draft.object(id) else { return Err(gone(&draft.title(id))) };
+                let Some(object) = draft.object(id) else { return Err(active.gone(id)) };
                 let objects = |ids: &[ObjectId]| Value::List(ids.iter().copied().map(Value::Object).collect());
                 let text = |text: &str| Value::Text(text.to_string());
                 let value = match field {

@@ -37,9 +37,15 @@ pub(super) enum Kind {
     ResendVia { holder: ObjectId, parent: ObjectId },
 }
 
+/// How many objects a lookup asked, and whether the caches keep what it found.
+struct Asked {
+    objects: usize,
+    keeps: bool,
+}
+
 /// What a lookup finds, copied out of the draft.
 enum Answer {
-    Gone(String),
+    Gone(Fault),
     /// With its holder.
     Value(ObjectId, Value),
     Method(ObjectId, String),
@@ -49,12 +55,17 @@ enum Answer {
 impl Shared {
     /// Answers what the cache of `id` lacks, and puts it there where it will hold.
     pub(super) fn miss(&self, lua: &Lua, id: ObjectId, key: &str) -> mlua::Result<LuaValue> {
-        self.charge_miss();
         self.flush()?;
-        self.fuel.unmetered(|| self.find(lua, id, key))
+        let mut asked = Asked { objects: 0, keeps: false };
+        let found = self.fuel.unmetered(|| self.find(lua, id, key, &mut asked));
+        match asked.keeps {
+            true => self.note_filled(asked.objects),
+            false => self.charge_miss(asked.objects),
+        }
+        found
     }
 
-    fn find(&self, lua: &Lua, id: ObjectId, key: &str) -> mlua::Result<LuaValue> {
+    fn find(&self, lua: &Lua, id: ObjectId, key: &str, told: &mut Asked) -> mlua::Result<LuaValue> {
         let (send, name) = match key.strip_prefix(SEND) {
             Some(selector) => (true, selector),
             None => (false, key),
@@ -64,7 +75,7 @@ impl Shared {
         }
         let (answer, asked) = self.with(|active| {
             if active.draft.object(id).is_none() {
-                return (Answer::Gone(active.draft.title(id)), Vec::new());
+                return (Answer::Gone(active.gone(id)), Vec::new());
             }
             let (found, asked) = lookup_through(&active.draft, id, name);
             let answer = match found {
@@ -74,10 +85,11 @@ impl Shared {
                 },
                 None => Answer::Nothing,
             };
+            told.objects = asked.len();
             (answer, asked.into_iter().filter(|other| *other != id).collect())
         })?;
         let value = match answer {
-            Answer::Gone(title) if send => return Err(raise(gone(&title))),
+            Answer::Gone(fault) if send => return Err(raise(fault)),
             Answer::Nothing if send => match native::native_spec(name) {
                 Some(_) => return Ok(self.native(name)),
                 None => {
@@ -95,6 +107,7 @@ impl Shared {
             Answer::Value(_, value) => to_lua(&value, lua, &self.proxies)?,
             Answer::Method(holder, source) => LuaValue::Function(self.compile(lua, holder, name, &source)?),
         };
+        told.keeps = true;
         self.remember(lua, id, key, &value, asked)?;
         Ok(value)
     }
@@ -121,7 +134,7 @@ impl Shared {
         let chunk =
             lua.load(code).set_compiler(compiler()).set_name(format!("={title}.{selector}")).set_mode(ChunkMode::Text);
         let bound: MultiValue =
-            self.fuel.unmetered(|| self.bind.call((id_text(holder), selector, syntax.params.is_empty())))?;
+            self.fuel.unmetered(|| self.bind.call((id_text(holder), selector, native::takes(&syntax.params))))?;
         let function: Function = self.fuel.unmetered(|| chunk.into_function()?.call(bound))?;
         self.compiled.borrow_mut().insert(key, (source.to_string(), function.clone()));
         Ok(function)
@@ -132,8 +145,9 @@ impl Shared {
         self.flush()?;
         let id = self.id_in(&me)?;
         let (holder, selector) = (from.holder, from.selector.as_str());
+        let mut asked = 0;
         let found = self.with(|active| {
-            let found = match from.via {
+            let (found, many) = match from.via {
                 None => lookup_in_parents(&active.draft, holder, selector),
                 Some(parent) => {
                     let parents = active.draft.object(holder).map(|object| object.parents).unwrap_or_default();
@@ -142,9 +156,11 @@ impl Shared {
                         let message = format!("resend_via goes to a parent of {holder}, and {parent} is none");
                         return Err(Fault::new(FaultKind::BadArgument, message));
                     }
-                    lookup(&active.draft, parent, selector)
+                    let (found, seen) = lookup_through(&active.draft, parent, selector);
+                    (found, seen.len())
                 }
             };
+            asked = many;
             Ok(match found {
                 Some(found) => match &found.slot.content {
                     SlotContent::Method(method) => Answer::Method(found.holder, method.source.clone()),
@@ -153,6 +169,7 @@ impl Shared {
                 None => Answer::Nothing,
             })
         })?;
+        self.charge_path(asked);
         match found.map_err(raise)? {
             Answer::Method(holder, source) => {
                 let function = self.compile(lua, holder, selector, &source)?;
@@ -278,13 +295,15 @@ impl Shared {
 
     /// Runs a root message.
     pub(super) fn call_native(&self, lua: &Lua, id: ObjectId, selector: &str, args: Args) -> mlua::Result<LuaValue> {
+        #[cfg(test)]
+        super::tests::strike();
         self.flush()?;
         let Some(spec) = native::native_spec(selector) else { return Ok(LuaValue::Nil) };
-        let dead = self.with(|active| active.draft.object(id).is_none().then(|| active.draft.title(id)))?;
-        if let Some(title) = dead {
-            return Err(raise(gone(&title)));
-        }
-        let args = args.bind(spec).map_err(raise)?;
+        let args = self.with(|active| match active.draft.object(id) {
+            None => Err(active.gone(id)),
+            Some(object) => args.bind(&object.title(), spec),
+        })?;
+        let args = args.map_err(raise)?;
         self.fuel.charge(spec.price);
         if selector == "evaluate" {
             return self.evaluate(lua, id, &args);
@@ -336,14 +355,6 @@ impl Shared {
 /// An id as the VM keeps it.
 pub(super) fn id_text(id: ObjectId) -> mlua::BString {
     mlua::BString::from(id.0.as_bytes().to_vec())
-}
-
-/// The fault of a message to an object that was deleted.
-pub(super) fn gone(title: &str) -> Fault {
-    let next = format!(
-        "`undo` takes a deletion back. To put another object in its place: replace_references workspace from=@{title} to=@…"
-    );
-    Fault::new(FaultKind::Gone, format!("{title} was deleted; nothing answers for it any more. {next}"))
 }
 
 /// The root's answer to a message that nothing answers.

@@ -31,6 +31,8 @@ pub struct Passed {
     pub params: Vec<Name>,
     /// What each gate found: one line a gate.
     pub verdicts: Vec<String>,
+    /// What its author may want to look at.
+    pub notes: Vec<String>,
 }
 
 /// What a turn needs from rooms that the language doesn't know. All are pure functions of their arguments and the log.

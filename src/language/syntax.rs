@@ -72,13 +72,62 @@ pub struct MethodSyntax {
     pub reads: BTreeSet<String>,
     /// Names written as `self.name = …`.
     pub writes: BTreeSet<String>,
+    /// Of those, the ones that a plain `=` writes: it makes the slot where there is none.
+    pub creates: BTreeSet<String>,
     /// Selectors sent as `self:name(…)`.
     pub sends: BTreeSet<String>,
+    /// Selectors sent to anything.
+    pub sends_to_any: BTreeSet<String>,
+    /// Objects named as `world.name`, with what is done to each.
+    pub mentions: BTreeSet<Mention>,
+    /// Names of locals and parameters, wherever they are in reach.
+    locals: BTreeSet<String>,
     /// Names that are neither local nor a parameter, with the line of each use.
     pub globals: Vec<(String, u32)>,
     /// The text that the VM runs: an expression that yields the function.
     pub(super) code: String,
 }
+
+/// An object that a text names, and what it does to it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mention {
+    /// `world.name`.
+    pub object: String,
+    /// What follows the name.
+    pub use_of: Use,
+}
+
+/// What a text does to something that it names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Use {
+    /// The object itself is all that is asked for.
+    Itself,
+    /// `.slot`
+    Read(String),
+    /// `.slot = …`
+    Write(String),
+    /// `:selector(…)`
+    Send(String),
+}
+
+/// What texts answer, as `("x"):rep(3)`.
+pub const MESSAGES_OF_TEXTS: [&str; 17] = [
+    "byte", "char", "find", "format", "gmatch", "gsub", "len", "lower", "match", "pack", "packsize", "rep", "reverse",
+    "split", "sub", "unpack", "upper",
+];
+
+/// Names of plain Luau that are not here, and what is in their place.
+const ABSENT: [(&[&str], &str); 6] = [
+    (&["os", "io"], "the moment of the message is `now()`, and there are no files"),
+    (&["require", "loadstring", "getfenv", "setfenv", "_G"], "state lives in slots, and `evaluate` runs a text"),
+    (&["setmetatable", "getmetatable", "newproxy"], "objects delegate to their parents"),
+    (&["rawget", "rawset", "rawlen"], "slots and lists are read and written as they are"),
+    (
+        &["coroutine", "task", "wait", "spawn", "delay"],
+        "a turn does not wait: `post`, `after`, `every` or `step` go on later",
+    ),
+    (&["debug", "collectgarbage", "gcinfo", "_VERSION"], "nothing tells of the machine"),
+];
 
 impl MethodSyntax {
     /// The text that the VM loads: it takes what the method sees besides the globals, and yields the method.
@@ -89,11 +138,18 @@ impl MethodSyntax {
     /// Why the text reaches for something that is not there, if it does.
     pub fn unknown_global(&self) -> Option<Fault> {
         let (name, line) = self.globals.iter().find(|(name, _)| !GLOBALS.contains(&name.as_str()))?;
-        let message = format!(
-            "line {line}: nothing is called `{name}` here; a method reaches self, its parameters, its locals, and {}",
-            GLOBALS.join(", ")
-        );
-        Some(Fault::new(FaultKind::BadMethod, message).suggesting(nearest(name, GLOBALS.iter().copied())))
+        let names = GLOBALS.iter().copied().chain(self.locals.iter().map(String::as_str));
+        let near = nearest(name, names);
+        let next = match ABSENT.iter().find(|(names, _)| names.contains(&name.as_str())) {
+            Some((_, instead)) => (*instead).to_string(),
+            None if Name::new(name).is_err() => format!("for a variable write `local {name} = …`"),
+            None => format!(
+                "for a variable write `local {name} = …`, for a slot `self.{name}`, for an object `world.{name}`"
+            ),
+        };
+        let near_told = if near.is_empty() { String::new() } else { format!("; nearest: {}", near.join(", ")) };
+        let message = format!("line {line}: nothing is called `{name}` here{near_told}; {next}");
+        Some(Fault::new(FaultKind::BadMethod, message).suggesting(near))
     }
 }
 
@@ -245,7 +301,7 @@ impl Reader {
             // A return type may follow the parenthesis: the check goes where the block begins.
             let end = body.end_token().token().start_position();
             let block = body.block().start_position().unwrap_or(end);
-            self.edits.push((block.bytes(), "if E__ ~= nil then too_many__() end ".into()));
+            self.edits.push((block.bytes(), "if E__ ~= nil then too_many__(self, E__) end ".into()));
         }
         Ok(())
     }
@@ -255,10 +311,28 @@ impl Reader {
         if WORDS.contains(&name.as_str()) {
             self.refuse(token, &format!("`{name}` is a word of the language, and no local is called so"));
         }
+        self.syntax.locals.insert(name.clone());
         match self.scopes.last_mut() {
             Some(scope) => scope.push(name),
             None => self.scopes.push(vec![name]),
         }
+    }
+
+    /// A local that is no parameter of a function.
+    fn declare_variable(&mut self, token: &TokenReference) {
+        if token.token().to_string() == "self" {
+            self.refuse_self(token);
+        }
+        self.declare(token);
+    }
+
+    fn refuse_self(&mut self, token: &TokenReference) {
+        self.refuse(token, "`self` is the receiver, and can't be set; keep another object in a local of another name");
+    }
+
+    /// Whether `self` is that of an inner function.
+    fn is_shadowed(&self) -> bool {
+        self.scopes.iter().flatten().filter(|local| *local == "self").count() > 1
     }
 
     fn use_name(&mut self, token: &TokenReference) {
@@ -291,6 +365,25 @@ impl Reader {
         let ast::Prefix::Name(token) = prefix else { return };
         let name = token.token().to_string();
         match suffixes.next() {
+            Some(_) if name == "self" && self.is_shadowed() => {}
+            Some(ast::Suffix::Index(ast::Index::Dot { name: object, .. }))
+                if name == "world" && !self.is_local("world") =>
+            {
+                let object = object.token().to_string();
+                let use_of = match (suffixes.next(), suffixes.next()) {
+                    (Some(ast::Suffix::Index(ast::Index::Dot { name: slot, .. })), None) if write => {
+                        Use::Write(slot.token().to_string())
+                    }
+                    (Some(ast::Suffix::Index(ast::Index::Dot { name: slot, .. })), _) => {
+                        Use::Read(slot.token().to_string())
+                    }
+                    (Some(ast::Suffix::Call(ast::Call::MethodCall(call))), _) => {
+                        Use::Send(call.name().token().to_string())
+                    }
+                    _ => Use::Itself,
+                };
+                self.syntax.mentions.insert(Mention { object, use_of });
+            }
             Some(ast::Suffix::Index(ast::Index::Dot { name: slot, .. })) if name == "self" => {
                 let slot = slot.token().to_string();
                 if write && suffixes.next().is_none() {
@@ -306,7 +399,7 @@ impl Reader {
                 if !matches!(&**args, ast::FunctionArgs::Parentheses { .. }) {
                     self.check_resend(token);
                 }
-                if self.scopes.iter().flatten().filter(|local| *local == "self").count() > 1 {
+                if self.is_shadowed() {
                     self.refuse(
                         token,
                         &format!("`{name}` continues the message that runs: not where another `self` is in reach"),
@@ -319,6 +412,20 @@ impl Reader {
                 }
             }
             _ => {}
+        }
+    }
+}
+
+impl Reader {
+    /// `self.slot = …`
+    fn creation(&mut self, written: &ast::VarExpression) {
+        let ast::Prefix::Name(token) = written.prefix() else { return };
+        let mut suffixes = written.suffixes();
+        if let (Some(ast::Suffix::Index(ast::Index::Dot { name, .. })), None) = (suffixes.next(), suffixes.next())
+            && token.token().to_string() == "self"
+            && !self.is_shadowed()
+        {
+            self.syntax.creates.insert(name.token().to_string());
         }
     }
 }
@@ -352,7 +459,7 @@ impl Visitor for Reader {
     }
     fn visit_numeric_for(&mut self, node: &ast::NumericFor) {
         self.scopes.push(Vec::new());
-        self.declare(node.index_variable());
+        self.declare_variable(node.index_variable());
     }
     fn visit_numeric_for_end(&mut self, _: &ast::NumericFor) {
         self.scopes.pop();
@@ -360,7 +467,7 @@ impl Visitor for Reader {
     fn visit_generic_for(&mut self, node: &ast::GenericFor) {
         self.scopes.push(Vec::new());
         for name in node.names() {
-            self.declare(name);
+            self.declare_variable(name);
         }
         let over = node.expressions();
         if let (Some(start), Some(end)) = (over.start_position(), over.end_position()) {
@@ -373,14 +480,17 @@ impl Visitor for Reader {
     }
     fn visit_local_assignment_end(&mut self, node: &ast::LocalAssignment) {
         for name in node.names() {
-            self.declare(name);
+            self.declare_variable(name);
         }
     }
     fn visit_local_function(&mut self, node: &ast::LocalFunction) {
-        self.declare(node.name());
+        self.declare_variable(node.name());
     }
     fn visit_function_name(&mut self, node: &ast::FunctionName) {
         if let Some(first) = node.names().iter().next() {
+            if first.token().to_string() == "self" && node.names().len() == 1 && node.method_name().is_none() {
+                self.refuse_self(first);
+            }
             self.use_name(first);
         }
     }
@@ -389,10 +499,11 @@ impl Visitor for Reader {
             if let ast::Var::Name(token) = variable
                 && token.token().to_string() == "self"
             {
-                self.refuse(token, "`self` is the receiver, and can't be set; keep another object in a local");
+                self.refuse_self(token);
             }
             if let ast::Var::Expression(expression) = variable {
                 self.suffixes(expression.prefix(), expression.suffixes(), true);
+                self.creation(expression);
                 if let Some(start) = expression.start_position() {
                     self.assigned.push(start.bytes());
                 }
@@ -400,6 +511,11 @@ impl Visitor for Reader {
         }
     }
     fn visit_compound_assignment(&mut self, node: &ast::CompoundAssignment) {
+        if let ast::Var::Name(token) = node.lhs()
+            && token.token().to_string() == "self"
+        {
+            self.refuse_self(token);
+        }
         if let ast::Var::Expression(expression) = node.lhs() {
             self.suffixes(expression.prefix(), expression.suffixes(), true);
         }
@@ -426,6 +542,7 @@ impl Visitor for Reader {
         }
     }
     fn visit_method_call(&mut self, node: &ast::MethodCall) {
+        self.syntax.sends_to_any.insert(node.name().token().to_string());
         self.edits.push((node.name().token().start_position().bytes(), SEND.into()));
     }
 }
@@ -447,12 +564,48 @@ mod tests {
     }
 
     #[test]
+    fn what_a_text_names_is_known_wherever_it_stands() {
+        let source = "function(self)\n  local function inner() return self.deep, `{self.told}` end\n  self.n += 1\n  \
+                      self.made = inner(function(self) return self.other end)\n  world.lamp.power = world.desk.h\n  \
+                      world.lamp:go(world.bell)\nend";
+        let syntax = parse_method(source).unwrap();
+        assert_eq!(syntax.reads.iter().collect::<Vec<_>>(), ["deep", "n", "told"]);
+        assert_eq!(syntax.creates.iter().collect::<Vec<_>>(), ["made"]);
+        let mention = |object: &str, use_of| Mention { object: object.into(), use_of };
+        let named = [
+            mention("bell", Use::Itself),
+            mention("desk", Use::Read("h".into())),
+            mention("lamp", Use::Write("power".into())),
+            mention("lamp", Use::Send("go".into())),
+        ];
+        assert_eq!(syntax.mentions.iter().cloned().collect::<Vec<_>>(), named);
+    }
+
+    #[test]
+    fn self_stays_the_receiver() {
+        for body in [
+            "local self = 1",
+            "local a, self = 1, 2",
+            "for self = 1, 2 do end",
+            "for a, self in {} do end",
+            "local function self() end",
+            "function self() end",
+            "self = 1",
+            "self += 1",
+        ] {
+            let fault = parse_method(&format!("function(self)\n  {body}\nend")).unwrap_err();
+            assert!(fault.line == 2 && fault.message.starts_with("`self` is the receiver"), "{body}: {fault}");
+        }
+        parse_method("function(self) return function(self) return self.x end end").unwrap();
+    }
+
+    #[test]
     fn the_code_differs_from_the_text_only_within_lines() {
         let source = "function(self, a)\n  resend(a)\n  return self:b():c(1)\nend";
         let code = parse_method(source).unwrap().code;
         assert_eq!(
             code,
-            "return function(self, a, E__)\n  if E__ ~= nil then too_many__() end resend(self, a)\n  \
+            "return function(self, a, E__)\n  if E__ ~= nil then too_many__(self, E__) end resend(self, a)\n  \
              return self:S__b():S__c(1)\nend"
         );
     }

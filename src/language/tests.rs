@@ -12,6 +12,23 @@ fn cases(usual: u32) -> u32 {
     std::env::var("WORKBENCH_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
+thread_local! {
+    static STRIKES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// The program itself panics at the next root messages of this thread, so many times.
+pub(crate) fn let_strike(times: usize) {
+    STRIKES.set(times);
+}
+
+/// A place where the program may be at fault.
+pub(super) fn strike() {
+    if STRIKES.get() > 0 {
+        STRIKES.set(STRIKES.get() - 1);
+        panic!("a test has the program panic here");
+    }
+}
+
 /// A world, its VM, and the number of the next message.
 struct Bench {
     image: Image,
@@ -29,7 +46,7 @@ impl Services for Lenient {
 
     fn judge(&mut self, _: &dyn Objects, _: ObjectId, _: &Name, source: &str) -> Result<Passed, Fault> {
         let syntax = parse_method(source).map_err(|fault| Fault::new(FaultKind::BadMethod, fault.to_string()))?;
-        Ok(Passed { params: syntax.params, verdicts: vec!["parse: passed".into()] })
+        Ok(Passed { params: syntax.params, verdicts: vec!["parse: passed".into()], notes: vec![] })
     }
 }
 
@@ -285,6 +302,69 @@ fn a_turn_burns_the_same_whatever_the_caches_hold() {
 }
 
 #[test]
+fn caches_that_are_emptied_over_and_over_do_not_show_in_the_fuel() {
+    let mut world = Bench::new();
+    world.ask("create_thing a n=0");
+    world.ask("clone a as=b");
+    world.method(
+        "a",
+        "go",
+        "function(self) local s = 0 for i = 1, 15000 do world.a.n = i s += world.b.n end return s end",
+    );
+    let mut burnt = Vec::new();
+    for round in 0..4 {
+        if round % 2 == 0 {
+            world.vm.forget_all();
+        }
+        world.ask("go a");
+        burnt.push(world.vm.shared.fuel.left());
+    }
+    assert!(burnt.windows(2).all(|pair| pair[0] == pair[1]), "{burnt:?}");
+}
+
+#[test]
+fn a_lookup_costs_by_the_objects_that_it_asks() {
+    let mut world = Bench::new();
+    world.ask("create_thing p n=1");
+    world.ask("= (function() local o = world.p for i = 1, 1000 do o = o:clone() end o:rename('deep') end)()");
+    let mut burns = |line: &str| {
+        world.ask(line);
+        1_000_000 - world.vm.shared.fuel.left()
+    };
+    let (near, far) = (burns("= world.p.absent"), burns("= world.deep.absent"));
+    assert!(far - near > 1_500, "{near} {far}");
+    assert!(burns("= world.deep:get('n')") - burns("= world.p:get('n')") > 1_500);
+    // What the caches keep costs the same from a cold one.
+    assert_eq!(burns("= world.deep.n"), burns("= world.deep.n"));
+}
+
+#[test]
+fn a_vm_is_in_doubt_where_memory_stack_or_the_program_failed() {
+    let mut world = Bench::new();
+    world.ask("create_thing a");
+    for (line, doubt) in [
+        ("= error('no')", false),
+        ("= (function() while true do end end)()", false),
+        ("= (function() local function f() return 1 + f() end return f() end)()", true),
+        ("= (function() local t = {} while true do t[#t + 1] = ('x'):rep(1000000) .. #t end end)()", true),
+        (
+            "= (function() local t = {} while true do t = {t, ('x'):rep(1000)} if #t > 9 then t = {} end t = {} end end)()",
+            true,
+        ),
+    ] {
+        world.fault(line);
+        assert_eq!(world.vm.in_doubt.get(), doubt, "{line}");
+        world.ask("= world.a.x");
+        assert!(!world.vm.in_doubt.get());
+    }
+    let_strike(1);
+    let turn = std::panic::AssertUnwindSafe(|| world.run("set a x=1"));
+    assert!(std::panic::catch_unwind(turn).is_err());
+    assert!(world.vm.in_doubt.get());
+    assert_eq!(world.ask("= world.a.x"), "0");
+}
+
+#[test]
 fn a_slot_gets_another_name_with_all_that_belongs_to_it() {
     let mut world = Bench::new();
     world.ask("create_thing a n=0 other=1");
@@ -494,7 +574,12 @@ fn arguments_go_by_name_and_by_place() {
     assert_eq!(world.fault("two a 1 p=2").kind, FaultKind::BadArgument);
     assert_eq!(world.fault("two a 1 2 3").kind, FaultKind::BadArgument);
     assert_eq!(world.fault("two a r=2").kind, FaultKind::BadArgument);
-    assert!(world.fault("= world.a:two(1, 2, 3)").message.contains("more arguments"));
+    assert!(
+        world
+            .fault("= world.a:two(1, 2, 3)")
+            .message
+            .contains("a.two takes 2 arguments (p, q), and more came: the first too many is 3")
+    );
     assert!(world.fault("x a 5").message.contains("not a method"));
     assert_eq!(world.ask("x a"), "0");
 }
@@ -601,6 +686,66 @@ fn a_rehearsed_turn_is_the_same_turn() {
     let mut other = Vm::new(Limits::default()).unwrap();
     assert_eq!(first, other.turn(&world.image, &request, &mut NoServices));
     assert!(matches!(first, Outcome::Completed { ref changes, .. } if changes.len() == 2));
+}
+
+/// Lines of a world in which much is inherited, shared and cached; some of them fail.
+const DEALINGS: [&str; 26] = [
+    "clone p as=q",
+    "clone q as=r",
+    "= (function() world.p.n += 1 return {world.p.n, world.q and world.q.n, world.r and world.r.n} end)()",
+    "= (function() world.q.n = 7 return world.r and world.r.n end)()",
+    "remove_slot q n",
+    "add p 1",
+    "add q 2",
+    "add r 3",
+    "= (function() table.insert(world.p.items, 'p') return {world.p.items, world.q and world.q.items} end)()",
+    "= (function() world.q.map.k = (world.q.map.k or 0) + 1 return world.p.map end)()",
+    "add_method q selector=add source=\"function(self, by) return resend(by * 10) end\"",
+    "remove_method q add",
+    "undo_method q add",
+    "= (function() world.p.n = 99 table.insert(world.q.items, 0) error('no') end)()",
+    "= (function() local function f() world.p.n += 1 return 1 + f() end return f() end)()",
+    "= (function() pcall(function() world.r.n = 5 error('caught') end) return world.r.n end)()",
+    "delete r",
+    "delete q force=true",
+    "= (function() local kid = world.p:clone() world.p.kid = kid kid.n = -1 return {kid.n, kid.items} end)()",
+    "= world.p.kid:add(4)",
+    "rename q to=s",
+    "rename s to=q",
+    "add_parent q parent=@spare",
+    "remove_parent q parent=@spare",
+    "= (function() local s = 0 for i = 1, 200 do s += world.p.n + (world.q and world.q.n or 0) end return s end)()",
+    "= (function() for k, v in reflect(world.p).slots do log(k, v) end world.p.x = {} world.p.x.y = {1} end)()",
+];
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(cases(12)))]
+
+    #[test]
+    fn a_vm_thrown_away_between_two_turns_changes_no_outcome(
+        turns in proptest::collection::vec((0..DEALINGS.len(), proptest::prelude::any::<bool>()), 1..30),
+    ) {
+        let worlds = || {
+            let mut world = Bench::new();
+            world.ask("create_thing p n=0 items=[1] map={k = 1}");
+            world.ask("create_thing spare n=50 spare=1");
+            world.method("p", "add", "function(self, by) self.n += by table.insert(self.items, by) return self.n end");
+            world
+        };
+        let (mut kept, mut renewed) = (worlds(), worlds());
+        for (line, renews) in turns {
+            if renews {
+                renewed.vm = Vm::new(Limits::default()).unwrap();
+            }
+            let outcome = kept.run(DEALINGS[line]);
+            proptest::prop_assert_eq!(&outcome, &renewed.run(DEALINGS[line]), "{}", DEALINGS[line]);
+            if matches!(outcome, Outcome::Failed(_)) {
+                continue;
+            }
+            proptest::prop_assert_eq!(kept.vm.shared.fuel.left(), renewed.vm.shared.fuel.left(), "{}", DEALINGS[line]);
+        }
+        proptest::prop_assert_eq!(kept.image, renewed.image);
+    }
 }
 
 #[test]

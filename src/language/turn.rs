@@ -1,18 +1,19 @@
 //! One turn: a message is delivered in a draft, and all of it counts or nothing.
 
 use super::crossing::raise;
-use super::fault::{bounded, clip, fault_of};
+use super::fault::{bounded, clip, fault_of, leaves_doubt};
 use super::native::{self, Args};
-use super::send::{Kind, gone, not_a_method};
+use super::send::{Kind, not_a_method};
 use super::services::Services;
 use super::values::from_lua;
 use super::vm::Vm;
 use crate::object::{
-    Change, Draft, Edit, Envelope, Fault, FaultKind, MethodVersion, Name, ObjectId, ObjectRef, Objects, Outcome, Post,
-    Slot, SlotContent, Target, Value, dangling, digits_of, lookup,
+    Burial, Change, Draft, Edit, Envelope, Fault, FaultKind, MethodVersion, Name, ObjectId, ObjectRef, Objects,
+    Outcome, Post, Slot, SlotContent, Target, Tombstone, Value, dangling, digits_of, lookup,
 };
 use mlua::{MultiValue, Value as LuaValue};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Most changes of one turn.
@@ -47,8 +48,12 @@ pub(super) struct Active<'a> {
     pub(super) services: &'a mut dyn Services,
     pub(super) sequence: u64,
     pub(super) issued_at: u64,
+    /// What stays of the objects that it deletes.
+    pub(super) burial: Burial,
     /// Why the turn fails, whatever its code catches.
     doomed: Option<Fault>,
+    /// The object that the message goes to, once that is known.
+    receiver: Option<ObjectId>,
     /// Whether the whole world was looked through once.
     pub(super) scanned: bool,
     /// Whether the message is an import that has not begun.
@@ -64,6 +69,8 @@ pub(super) struct Active<'a> {
     /// Messages that may still be posted.
     room: usize,
     pub(super) logs: Vec<String>,
+    /// Which of these lines objects wrote, rather than the program about what it did.
+    said: Vec<usize>,
     logged_bytes: usize,
 }
 
@@ -83,7 +90,9 @@ impl<'a> Active<'a> {
             services,
             sequence: 0,
             issued_at: frame.issued_at,
+            burial: Burial { deleted_at: frame.issued_at, message: 0 },
             doomed: None,
+            receiver: None,
             scanned: false,
             may_import: false,
             unanswered: Vec::new(),
@@ -95,6 +104,7 @@ impl<'a> Active<'a> {
             posted_bytes: 0,
             room,
             logs: Vec::new(),
+            said: Vec::new(),
             logged_bytes: 0,
         }
     }
@@ -147,6 +157,32 @@ impl Active<'_> {
         })
     }
 
+    /// The fault of a message to an object that is deleted: what it was, since when it is gone, and what to do next.
+    pub(super) fn gone(&self, id: ObjectId) -> Fault {
+        let title = self.draft.title(id);
+        let replace = format!("to put another object in its place: replace_references workspace from=@{title} to=@…");
+        let told = match self.draft.tombstone(id) {
+            None => {
+                format!("{title} was deleted; nothing answers for it any more. `undo` takes a deletion back; {replace}")
+            }
+            Some(Tombstone { name, message, .. }) if *message == self.sequence && *message > 0 => {
+                format!("{name} ({title}) was deleted by this very message, and answers nothing any more")
+            }
+            Some(tombstone @ Tombstone { name, message: 0, .. }) => {
+                let moment = tombstone.moment();
+                format!("{name} ({title}) was deleted on {moment} by an object of the world; {replace}")
+            }
+            Some(tombstone @ Tombstone { name, message, .. }) => {
+                let moment = tombstone.moment();
+                format!(
+                    "{name} ({title}) was deleted on {moment} by message {message}. \
+                     `undo {message}` brings it back; {replace}"
+                )
+            }
+        };
+        Fault::new(FaultKind::Gone, told)
+    }
+
     /// A message that goes out when the turn has its outcome.
     pub(super) fn post(&mut self, post: Post) -> Result<(), Fault> {
         let bytes = post.args.iter().map(Value::bytes).sum::<usize>();
@@ -177,6 +213,13 @@ impl Active<'_> {
         Ok(())
     }
 
+    /// A line that an object has for the transcript: it stays also where the turn fails.
+    pub(super) fn say(&mut self, line: String) -> Result<(), Fault> {
+        self.log(line)?;
+        self.said.push(self.logs.len() - 1);
+        Ok(())
+    }
+
     /// Changes a list or map in an own slot in place. False where it would be of another kind afterwards.
     pub(super) fn edit_value(&mut self, id: ObjectId, slot: &Name, edits: Vec<Edit>) -> Result<bool, Fault> {
         self.check_bounds()?;
@@ -199,7 +242,7 @@ impl Active<'_> {
             .filter(|slot| slot.as_value().is_some())
             .map(|slot| slot.doc.clone());
         let slot = Slot { content: SlotContent::Value(value), doc: doc.unwrap_or_default() };
-        if self.draft.set_slot(id, name, Some(slot)) { Ok(()) } else { Err(gone(&self.draft.title(id))) }
+        if self.draft.set_slot(id, name, Some(slot)) { Ok(()) } else { Err(self.gone(id)) }
     }
 }
 
@@ -221,6 +264,7 @@ impl Vm {
         let frame = Frame { world_id, message_id: envelope.message_id, seed: sequence, issued_at: envelope.issued_at };
         let mut active = Active::new(Draft::on(base), services, frame, room);
         active.sequence = sequence;
+        active.burial.message = if envelope.is_of_person() { sequence } else { 0 };
         active.may_import = envelope.selector.as_str() == "import";
         match self.run(active, None, |vm, active| vm.deliver(active, envelope)) {
             Ok((result, Active { draft, logs, posts, .. })) => {
@@ -242,6 +286,9 @@ impl Vm {
         fuel: Option<i64>,
         code: impl FnOnce(&Self, &RefCell<Active<'a>>) -> mlua::Result<R>,
     ) -> Result<(R, Active<'a>), Fault> {
+        self.assure()?;
+        // Until it ends: one that a panic ends stays in doubt.
+        self.in_doubt.set(true);
         let active = RefCell::new(active);
         let result = self.refuel(fuel).and_then(|()| {
             self.shared.stage.play(&active, || {
@@ -259,9 +306,10 @@ impl Vm {
                 });
                 match settled {
                     Ok(()) => {
-                        let gone = |change: &Change| matches!(change, Change::Delete(_)).then(|| change.id());
+                        let gone = |change: &Change| matches!(change, Change::Delete(..)).then(|| change.id());
                         let gone: Vec<ObjectId> = active.draft.changes().iter().filter_map(gone).collect();
                         self.shared.proxies.let_go(&gone);
+                        self.in_doubt.set(false);
                         return Ok((value, active));
                     }
                     Err(fault) => fault,
@@ -274,13 +322,19 @@ impl Vm {
         let touched: Vec<ObjectId> = active.draft.changes().iter().map(Change::id).collect();
         let made = |change: &Change| matches!(change, Change::Create(_)).then(|| change.id());
         let made: Vec<ObjectId> = active.draft.changes().iter().filter_map(made).collect();
+        self.in_doubt.set(false);
         self.take_back(&touched, &made);
         let mut fault = match active.doomed.take() {
             Some(doom) if doom.trace.is_empty() => Fault { trace: fault.trace, ..doom },
             Some(doom) => doom,
             None => bounded(fault, spent),
         };
+        if leaves_doubt(&fault) {
+            self.in_doubt.set(true);
+        }
         clip(&mut fault.message);
+        fault.receiver = active.receiver;
+        fault.logs = active.said.iter().filter_map(|line| active.logs.get(*line).cloned()).collect();
         Err(fault)
     }
 
@@ -328,8 +382,9 @@ impl Vm {
                     (None, _) => return Err(raise(native::unknown_object(&active.draft, name))),
                 },
             };
+            active.receiver = Some(id);
             if active.draft.object(id).is_none() {
-                return Err(raise(gone(&active.draft.title(id))));
+                return Err(raise(active.gone(id)));
             }
             (id, Some(args))
         };
@@ -364,7 +419,8 @@ impl Vm {
         match found {
             Found::Value(value) => self.to_lua(&value),
             Found::Method(holder, method) => {
-                let values = in_order(selector, &method, args).map_err(raise)?;
+                let title = active.borrow().draft.title(id);
+                let values = in_order(&title, selector, &method, args).map_err(raise)?;
                 let function = self.shared.compile(&self.lua, holder, selector, &method.source)?;
                 let mut all = MultiValue::with_capacity(values.len() + 1);
                 for value in values.iter().rev() {
@@ -415,15 +471,23 @@ impl Objects for AlsoDeleted<'_> {
         self.0.ids()
     }
 
+    fn tombstone(&self, id: ObjectId) -> Option<&Tombstone> {
+        self.0.tombstone(id)
+    }
+
+    fn tombstones(&self) -> BTreeMap<ObjectId, &Tombstone> {
+        self.0.tombstones()
+    }
+
     fn meant(&self, text: &str) -> Option<ObjectId> {
         self.0.meant(text).or_else(|| dangling(self.0, &digits_of(text)?))
     }
 }
 
 /// Arguments in the order of the method's parameters; a missing one is nil.
-fn in_order(selector: &str, method: &MethodVersion, args: Args) -> Result<Vec<Value>, Fault> {
+fn in_order(title: &str, selector: &str, method: &MethodVersion, args: Args) -> Result<Vec<Value>, Fault> {
     if args.positional.len() > method.params.len() && !method.is_variadic() {
-        return Err(native::too_many(selector, &method.params));
+        return Err(native::too_many(title, selector, &method.params, args.positional.len()));
     }
     let mut values = args.positional;
     for (name, value) in args.named {

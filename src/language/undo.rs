@@ -8,8 +8,8 @@ use super::crossing::{Stale, raise};
 use super::turn::Active;
 use super::vm::Vm;
 use crate::object::{
-    Change, Draft, Edit, EditKind, Fault, FaultKind, Name, Object, ObjectId, ObjectRef, Objects, PastTurn, PastTurns,
-    Reversal, Slot, Target, Value, ancestors, shortened,
+    Burial, Change, Draft, Edit, EditKind, Fault, FaultKind, Name, Object, ObjectId, ObjectRef, Objects, PastTurn,
+    PastTurns, Reversal, Slot, Target, Value, ancestors, shortened,
 };
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -32,11 +32,13 @@ impl Vm {
 }
 
 fn reverse(active: &mut Active<'_>, reversal: Reversal, stale: &mut Vec<(ObjectId, Stale)>) -> Result<String, Fault> {
-    let Active { draft, services, logs, .. } = active;
+    let Active { draft, services, logs, burial, .. } = active;
     let past = services.past()?;
     let turn = past.reversed_by(reversal)?;
     let obstacle = |obstacle: Obstacle<'_>| Fault::new(FaultKind::Refused, obstacle.told(past, turn));
-    let gone = take_back(draft, turn, stale).map_err(obstacle)?;
+    // An object whose making is undone is as if it had never been.
+    let burial = matches!(reversal, Reversal::Redo(_)).then_some(*burial);
+    let gone = take_back(draft, turn, burial, stale).map_err(obstacle)?;
     logs.extend(still_referring(draft, &gone));
     Ok(match reversal {
         Reversal::Undo(_) => {
@@ -100,7 +102,7 @@ impl Obstacle<'_> {
 
 /// Whether two changes are of the same slot, name, parents or versions, or of the object as a whole.
 fn concern_the_same(change: &Change, other: &Change) -> bool {
-    let whole = |change: &Change| matches!(change, Change::Create(_) | Change::Delete(_));
+    let whole = |change: &Change| matches!(change, Change::Create(_) | Change::Delete(..));
     let slot = |change: &Change| match change {
         Change::SetSlot { slot, .. } | Change::EditSlot { slot, .. } => Some(slot.clone()),
         Change::AddVersion { selector, .. } | Change::RemoveVersion { selector, .. } => Some(selector.clone()),
@@ -115,6 +117,7 @@ fn concern_the_same(change: &Change, other: &Change) -> bool {
 fn take_back<'t>(
     draft: &mut Draft<'_>,
     turn: &'t PastTurn,
+    burial: Option<Burial>,
     stale: &mut Vec<(ObjectId, Stale)>,
 ) -> Result<Vec<&'t Change>, Obstacle<'t>> {
     let mut gone = Vec::new();
@@ -122,7 +125,7 @@ fn take_back<'t>(
         if let Some(id) = stale_by(change) {
             stale.push(id);
         }
-        take_back_one(draft, change).map_err(|(what, why)| Obstacle { change, what, why })?;
+        take_back_one(draft, change, burial).map_err(|(what, why)| Obstacle { change, what, why })?;
         if let Change::Create(_) = change {
             gone.push(change);
         }
@@ -144,7 +147,7 @@ fn take_back<'t>(
 
 fn stale_by(change: &Change) -> Option<(ObjectId, Stale)> {
     let what = match change {
-        Change::Create(_) | Change::Delete(_) => Stale::Everything,
+        Change::Create(_) | Change::Delete(..) => Stale::Everything,
         Change::SetSlot { slot, .. } | Change::EditSlot { slot, .. } => Stale::Slot(slot.to_string()),
         Change::SetParents { .. } => Stale::Delegation,
         Change::AddVersion { .. } | Change::RemoveVersion { .. } | Change::Rename { .. } => return None,
@@ -155,8 +158,8 @@ fn stale_by(change: &Change) -> Option<(ObjectId, Stale)> {
 /// What can't be taken back, and why not.
 type Refused = (String, Why);
 
-fn take_back_one(draft: &mut Draft<'_>, change: &Change) -> Result<(), Refused> {
-    if let Change::Delete(object) = change {
+fn take_back_one(draft: &mut Draft<'_>, change: &Change, burial: Option<Burial>) -> Result<(), Refused> {
+    if let Change::Delete(object, _) = change {
         return restore(draft, object);
     }
     let id = change.id();
@@ -171,9 +174,10 @@ fn take_back_one(draft: &mut Draft<'_>, change: &Change) -> Result<(), Refused> 
                 return Err(refused);
             }
             let now = now.to_object();
-            draft.apply(Change::Delete(Box::new(now)));
+            let tombstone = burial.and_then(|burial| burial.of(&now));
+            draft.apply(Change::Delete(Box::new(now), tombstone));
         }
-        Change::Delete(_) => {}
+        Change::Delete(..) => {}
         Change::SetSlot { slot, place, before, after, .. } => {
             let now = now.slots.get(slot);
             if !same(after.as_ref(), now) {
@@ -459,7 +463,7 @@ mod tests {
                 made.slots.push(slot_name, Slot::value(number));
                 draft.apply(Change::Create(Box::new(made)));
             }
-            (8, Some(of)) => draft.apply(Change::Delete(Box::new(of))),
+            (8, Some(of)) => draft.apply(Change::Delete(Box::new(of), None)),
             (9, Some(of)) => {
                 let after = name(["m", "n", "o", "p"][slot]);
                 if draft.named(&after).is_none() {
@@ -520,7 +524,7 @@ mod tests {
 
     fn taken_back(image: &Image, selector: &str, changes: &[Change]) -> Result<Vec<Change>, String> {
         let mut draft = Draft::on(image);
-        match take_back(&mut draft, &past_turn(selector, changes.to_vec()), &mut Vec::new()) {
+        match take_back(&mut draft, &past_turn(selector, changes.to_vec()), None, &mut Vec::new()) {
             Ok(_) => Ok(draft.into_changes()),
             Err(obstacle) => Err(obstacle.what),
         }

@@ -1,14 +1,17 @@
 //! The VM: one Luau state, shut off from everything that a method may not reach.
 //!
-//! Nothing lives only in it: what it caches comes from the components, and can be dropped at any time.
+//! Nothing lives only in it: what it caches comes from the components, and can be dropped at any time. It is dropped, the whole
+//! of it, after a turn that left it in doubt: one whose memory or stack ran out, perhaps while the caches were written; one in
+//! which the program itself was at fault; one that a panic ended.
 
 use super::callbacks::{connect, connect_globals, connect_natives};
 use super::crossing::{Shared, Stale};
 use super::fuel::Fuel;
 use super::library::connect_library;
+use super::mathematics::{self, connect_mathematics};
 use super::mirror::connect_mirrors;
 use super::values::to_lua;
-use crate::object::{ObjectId, Value};
+use crate::object::{Fault, FaultKind, ObjectId, Value};
 use mlua::chunk::{ChunkMode, Compiler};
 use mlua::{Lua, LuaOptions, StdLib, Table, Value as LuaValue};
 use std::cell::Cell;
@@ -39,11 +42,15 @@ const REMOVED: [&str; 15] = [
 /// the stack are up to, which would show in the fuel; and `unpack` would not see a view's elements.
 const NO_SHORT_CUTS: [&str; 5] = ["string.char", "string.sub", "table.unpack", "tostring", "unpack"];
 
+fn no_short_cuts() -> impl Iterator<Item = &'static str> {
+    NO_SHORT_CUTS.into_iter().chain(mathematics::NO_SHORT_CUTS)
+}
+
 /// How every text of this VM is compiled.
 pub(super) fn compiler() -> Compiler {
     // What `world` names can be another object at the next call; other globals never change. A short cut to a function that
     // was taken away would still lead there.
-    let disabled = NO_SHORT_CUTS.into_iter().chain(REMOVED);
+    let disabled = no_short_cuts().chain(REMOVED);
     Compiler::new().set_mutable_globals(["world"]).set_disabled_builtins(disabled)
 }
 
@@ -96,6 +103,8 @@ pub struct Vm {
     limits: Limits,
     /// Bytes held when the turn began.
     held: Cell<usize>,
+    /// Whether a turn has begun and has not come to its end, or came to one that leaves doubt.
+    pub(super) in_doubt: Cell<bool>,
 }
 
 impl Vm {
@@ -111,8 +120,9 @@ impl Vm {
         let weak = lua.create_table()?;
         weak.set("__mode", "k")?;
         ids.set_metatable(Some(weak))?;
+        connect_mathematics(&lua)?;
         let load = |name: &str, text: &'static str| {
-            let own = Compiler::new().set_disabled_builtins(NO_SHORT_CUTS);
+            let own = Compiler::new().set_disabled_builtins(no_short_cuts());
             let chunk = lua.load(text).set_compiler(own).set_name(format!("={name}"));
             chunk.set_mode(ChunkMode::Text).into_function()
         };
@@ -155,7 +165,18 @@ impl Vm {
         lua.sandbox(true)?;
         // The sandbox lets a thread make globals of its own, which would outlive the turn.
         lua.globals().set_readonly(true);
-        Ok(Self { shared, lua, _fuel: fuel, limits, held: Cell::new(0) })
+        Ok(Self { shared, lua, _fuel: fuel, limits, held: Cell::new(0), in_doubt: Cell::new(false) })
+    }
+
+    /// A VM of which there is no doubt: this one, or a new one in its place.
+    ///
+    /// # Errors
+    /// There is no room for a new one.
+    pub(super) fn assure(&mut self) -> Result<(), Fault> {
+        if self.in_doubt.get() {
+            *self = Self::new(self.limits).map_err(|error| Fault::new(FaultKind::Internal, error.to_string()))?;
+        }
+        Ok(())
     }
 
     /// Fills the tank and the allowance for one turn.
@@ -176,7 +197,7 @@ impl Vm {
             .drop_writes()
             .and_then(|()| touched.iter().try_for_each(|id| self.shared.forget(*id, &Stale::Everything)));
         if restored.is_err() {
-            let _ = self.shared.forget_all();
+            self.in_doubt.set(true);
         }
         self.shared.proxies.let_go(made);
         // A whole collection takes long in a large world: only where the turn left much.
@@ -189,14 +210,16 @@ impl Vm {
     pub fn forget_object(&mut self, id: ObjectId) {
         self.shared.fuel.end();
         if self.shared.forget(id, &Stale::Everything).is_err() {
-            self.forget_all();
+            self.in_doubt.set(true);
         }
     }
 
     /// Forgets every object: for a VM that next sees another world.
     pub fn forget_all(&mut self) {
         self.shared.fuel.end();
-        let _ = self.shared.forget_all();
+        if self.shared.forget_all().is_err() {
+            self.in_doubt.set(true);
+        }
         self.shared.compiled.borrow_mut().clear();
     }
 

@@ -219,6 +219,7 @@ pub(crate) mod tests {
         let mut mirror = Mirror::default();
         mirror.learn(EventBody::State(StateUpdateEvent::FullState {
             objects: Arc::new(all),
+            tombstones: Arc::default(),
             problems: Arc::default(),
             status,
         }));
@@ -264,7 +265,7 @@ pub(crate) mod tests {
         assert_eq!(mirror.heirs([point.id]), BTreeSet::from([point.id, child.id]));
         let x = mirror.image().object(point.id).and_then(|object| object.slots.get("x")?.as_value().cloned());
         assert_eq!(x, Some(Value::Number(5.0)));
-        mirror.learn(settled(3, completed(vec![Change::Delete(Box::new(child))])));
+        mirror.learn(settled(3, completed(vec![Change::Delete(Box::new(child), None)])));
         assert_eq!(mirror.heirs([point.id]), BTreeSet::from([point.id]));
     }
 
@@ -326,6 +327,7 @@ pub(crate) mod tests {
         let new = object("new", &[ObjectId::proto()], &[]);
         mirror.learn(EventBody::State(StateUpdateEvent::FullState {
             objects: Arc::new(vec![new.clone()]),
+            tombstones: Arc::default(),
             problems: Arc::default(),
             status: Status { durable: 9, ..Status::default() },
         }));

@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(at(&seating, &mirror, first), [7.0, -40.0]);
         assert_eq!(at(&seating, &mirror, second), [308.0, -40.0]);
 
-        mirror.learn(settled(2, completed(vec![Change::Delete(Box::new(point))])));
+        mirror.learn(settled(2, completed(vec![Change::Delete(Box::new(point), None)])));
         seating.update(&mirror, &mirror.image().ids().into_iter().collect());
         assert_eq!(at(&seating, &mirror, second), [0.0, 0.0], "nothing is left to stand beside");
     }

@@ -1,15 +1,15 @@
 //! A change of authored state, with its inverse: what a turn does to the world.
 
-use super::{Edit, MethodVersion, Name, Object, ObjectId, Slot, Slots, Versions};
+use super::{Edit, MethodVersion, Name, Object, ObjectId, Slot, Slots, Tombstone, Versions};
 
 /// One change. Applying it and then its inverse leaves the object as it was, slot order included.
 #[allow(clippy::large_enum_variant)] // the large one is by far the commonest
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// An object comes to be.
+    /// An object comes to be; what stayed of an earlier end goes.
     Create(Box<Object>),
-    /// An object goes; the whole of it is kept for the inverse.
-    Delete(Box<Object>),
+    /// An object goes; the whole of it is kept for the inverse. The second says what stays of it.
+    Delete(Box<Object>, Option<Tombstone>),
     /// A slot is added (`before` none), replaced, or removed (`after` none).
     SetSlot {
         /// Whose.
@@ -87,7 +87,7 @@ impl ObjectMut<'_> {
     /// Applies a change that is not the making or the end of the object.
     pub fn apply(&mut self, change: &Change) {
         match change {
-            Change::Create(_) | Change::Delete(_) => {}
+            Change::Create(_) | Change::Delete(..) => {}
             Change::SetSlot { slot, place, after, .. } => match after {
                 Some(after) => self.slots.put(slot.clone(), *place, after.clone()),
                 None => drop(self.slots.remove(slot)),
@@ -120,7 +120,7 @@ impl Change {
     /// The object it concerns.
     pub fn id(&self) -> ObjectId {
         match self {
-            Self::Create(object) | Self::Delete(object) => object.id,
+            Self::Create(object) | Self::Delete(object, _) => object.id,
             Self::SetSlot { id, .. }
             | Self::EditSlot { id, .. }
             | Self::AddVersion { id, .. }
@@ -130,11 +130,11 @@ impl Change {
         }
     }
 
-    /// The change that takes this one back.
+    /// The change that takes this one back. Of the end of an object that was made nothing stays.
     pub fn inverse(&self) -> Self {
         match self.clone() {
-            Self::Create(object) => Self::Delete(object),
-            Self::Delete(object) => Self::Create(object),
+            Self::Create(object) => Self::Delete(object, None),
+            Self::Delete(object, _) => Self::Create(object),
             Self::SetSlot { id, slot, place, before, after } => {
                 Self::SetSlot { id, slot, place, before: after, after: before }
             }

@@ -1,6 +1,6 @@
 //! A world with changes that nobody else sees yet: what a turn, or a rehearsal, writes into.
 
-use super::{Change, Edit, Name, Object, ObjectId, ObjectRef, Objects, Slot, SlotContent};
+use super::{Change, Edit, Name, Object, ObjectId, ObjectRef, Objects, Slot, SlotContent, Tombstone};
 use std::collections::{BTreeMap, HashMap};
 
 /// Changes over a base that stays as it is. Dropping the draft takes everything back.
@@ -8,6 +8,7 @@ pub struct Draft<'a> {
     base: &'a dyn Objects,
     objects: BTreeMap<ObjectId, Option<Object>>,
     names: BTreeMap<Name, Option<ObjectId>>,
+    tombstones: BTreeMap<ObjectId, Option<Tombstone>>,
     changes: Vec<Change>,
     /// Where in `changes` the newest change of a slot stands, so that a loop leaves one change a slot.
     latest: HashMap<(ObjectId, Name), usize>,
@@ -21,6 +22,7 @@ impl<'a> Draft<'a> {
             base,
             objects: BTreeMap::new(),
             names: BTreeMap::new(),
+            tombstones: BTreeMap::new(),
             changes: Vec::new(),
             latest: HashMap::new(),
             written_bytes: 0,
@@ -80,10 +82,12 @@ impl<'a> Draft<'a> {
             Change::Create(object) => {
                 self.bind(object.name.clone(), Some(object.id));
                 self.objects.insert(object.id, Some((**object).clone()));
+                self.tombstones.insert(object.id, None);
             }
-            Change::Delete(object) => {
+            Change::Delete(object, tombstone) => {
                 self.bind(object.name.clone(), None);
                 self.objects.insert(object.id, None);
+                self.tombstones.insert(object.id, tombstone.clone());
             }
             Change::Rename { id, before, after } => {
                 if !self.touch(*id, &change) {
@@ -120,7 +124,7 @@ impl<'a> Draft<'a> {
                 self.latest.insert((*id, slot.clone()), self.changes.len());
             }
             Change::SetSlot { id, slot, .. } => drop(self.latest.remove(&(*id, slot.clone()))),
-            Change::Create(_) | Change::Delete(_) => self.latest.clear(),
+            Change::Create(_) | Change::Delete(..) => self.latest.clear(),
             _ => {}
         }
         self.changes.push(change);
@@ -179,5 +183,23 @@ impl Objects for Draft<'_> {
         ids.extend(self.objects.iter().filter(|(_, object)| object.is_some()).map(|(id, _)| *id));
         ids.sort();
         ids
+    }
+
+    fn tombstone(&self, id: ObjectId) -> Option<&Tombstone> {
+        match self.tombstones.get(&id) {
+            Some(tombstone) => tombstone.as_ref(),
+            None => self.base.tombstone(id),
+        }
+    }
+
+    fn tombstones(&self) -> BTreeMap<ObjectId, &Tombstone> {
+        let mut all = self.base.tombstones();
+        for (id, tombstone) in &self.tombstones {
+            match tombstone {
+                Some(tombstone) => drop(all.insert(*id, tombstone)),
+                None => drop(all.remove(id)),
+            }
+        }
+        all
     }
 }

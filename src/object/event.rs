@@ -1,6 +1,7 @@
 //! What comes out of the world: numbered events that panels, consoles and programs subscribe to.
 
-use super::{Change, Envelope, Fault, Object, Outcome};
+use super::{Change, Envelope, Fault, Object, ObjectId, Outcome, Tombstone};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// One event. Numbers are gapless for each subscriber: one that finds a gap asks for the full state.
@@ -28,6 +29,8 @@ pub enum StateUpdateEvent {
     FullState {
         /// All objects, by ascending id.
         objects: Arc<Vec<Object>>,
+        /// What stays of deleted ones.
+        tombstones: Arc<BTreeMap<ObjectId, Tombstone>>,
         /// Failed messages that wait, newest last.
         problems: Arc<Vec<Problem>>,
         /// The figures of the status bar.

@@ -1,19 +1,21 @@
 //! A whole world as a plain value: what awakening builds, `show` reads and tests compare.
 
-use super::{Change, Name, Object, ObjectId, ObjectRef, Objects};
+use super::{Change, Name, Object, ObjectId, ObjectRef, Objects, Tombstone};
 use std::collections::BTreeMap;
 
-/// Every object of a world, with the index of names.
+/// Every object of a world, with the index of names, and what stays of deleted ones.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Image {
     objects: BTreeMap<ObjectId, Object>,
     names: BTreeMap<Name, ObjectId>,
+    tombstones: BTreeMap<ObjectId, Tombstone>,
 }
 
 impl Image {
     /// Puts an object in, in place of one with the same id.
     pub fn insert(&mut self, object: Object) {
         self.remove(object.id);
+        self.tombstones.remove(&object.id);
         if let Some(name) = &object.name {
             self.names.insert(name.clone(), object.id);
         }
@@ -31,11 +33,21 @@ impl Image {
         Some(object)
     }
 
+    /// Notes what stays of an object that is not there.
+    pub fn bury(&mut self, id: ObjectId, tombstone: Tombstone) {
+        self.remove(id);
+        self.tombstones.insert(id, tombstone);
+    }
+
     /// Applies one change. A change of an object that is not there does nothing.
     pub fn apply(&mut self, change: &Change) {
         match change {
             Change::Create(object) => self.insert((**object).clone()),
-            Change::Delete(object) => drop(self.remove(object.id)),
+            Change::Delete(object, tombstone) => {
+                self.remove(object.id);
+                self.tombstones.remove(&object.id);
+                self.tombstones.extend(tombstone.clone().map(|tombstone| (object.id, tombstone)));
+            }
             Change::Rename { id, .. } => {
                 if let Some(mut object) = self.remove(*id) {
                     object.as_mut().apply(change);
@@ -55,9 +67,9 @@ impl Image {
         self.objects.values()
     }
 
-    /// The objects, by ascending id.
-    pub fn into_objects(self) -> impl Iterator<Item = Object> {
-        self.objects.into_values()
+    /// The objects, by ascending id, and what stays of deleted ones.
+    pub fn into_parts(self) -> (impl Iterator<Item = Object>, BTreeMap<ObjectId, Tombstone>) {
+        (self.objects.into_values(), self.tombstones)
     }
 
     /// How many objects.
@@ -82,5 +94,13 @@ impl Objects for Image {
 
     fn ids(&self) -> Vec<ObjectId> {
         self.objects.keys().copied().collect()
+    }
+
+    fn tombstone(&self, id: ObjectId) -> Option<&Tombstone> {
+        self.tombstones.get(&id)
+    }
+
+    fn tombstones(&self) -> BTreeMap<ObjectId, &Tombstone> {
+        self.tombstones.iter().map(|(id, tombstone)| (*id, tombstone)).collect()
     }
 }

@@ -20,10 +20,12 @@ pub fn lookup<'a>(objects: &'a dyn Objects, id: ObjectId, name: &str) -> Option<
     search(objects, id, name, &mut HashSet::new())
 }
 
-/// As [`lookup`], but the own slots of `holder` are passed over: what `resend` finds.
-pub fn lookup_in_parents<'a>(objects: &'a dyn Objects, holder: ObjectId, name: &str) -> Option<Found<'a>> {
+/// As [`lookup`], but the own slots of `holder` are passed over: what `resend` finds. Also how many objects were asked.
+pub fn lookup_in_parents<'a>(objects: &'a dyn Objects, holder: ObjectId, name: &str) -> (Option<Found<'a>>, usize) {
     let mut seen = HashSet::from([holder]);
-    objects.object(holder)?.parents.iter().find_map(|parent| search(objects, *parent, name, &mut seen))
+    let parents = objects.object(holder).map(|object| object.parents).unwrap_or_default();
+    let found = parents.iter().find_map(|parent| search(objects, *parent, name, &mut seen));
+    (found, seen.len())
 }
 
 /// As [`lookup`], telling also which objects were asked: the answer holds as long as none of them changes.
@@ -282,7 +284,7 @@ mod tests {
                 prop_assert_eq!(found, naive(&objects, at, &[]).map(id));
                 prop_assert_eq!(found, lookup_report(&image, id(at), "v").and_then(|report| report.holder()));
                 let model = objects[at].0.iter().find_map(|parent| naive(&objects, *parent, &[at]));
-                prop_assert_eq!(lookup_in_parents(&image, id(at), "v").map(|found| found.holder), model.map(id));
+                prop_assert_eq!(lookup_in_parents(&image, id(at), "v").0.map(|found| found.holder), model.map(id));
                 let (hidden, _) = hidden_slots(&image, id(at));
                 let report = lookup_report(&image, id(at), "v").filter(|report| !report.hidden.is_empty());
                 prop_assert_eq!(hidden.into_iter().next().map(|(_, report)| report), report);

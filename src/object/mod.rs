@@ -22,6 +22,7 @@ mod replica;
 mod size;
 mod slot;
 mod tick;
+mod tombstone;
 mod value;
 
 pub use change::{Change, ObjectMut};
@@ -45,6 +46,7 @@ pub use references::{dangling, reachable, referrers};
 pub use replica::Replica;
 pub use slot::{Slot, SlotContent, Slots};
 pub use tick::{TICKS_A_SECOND, Tick};
+pub use tombstone::{Burial, Tombstone};
 pub use value::{MAX_DEPTH, MapKey, Value, number_text, quoted, shortened};
 
 use std::collections::BTreeMap;
@@ -200,6 +202,12 @@ pub trait Objects {
 
     /// Every id, ascending.
     fn ids(&self) -> Vec<ObjectId>;
+
+    /// What stays of a deleted object that had a name.
+    fn tombstone(&self, id: ObjectId) -> Option<&Tombstone>;
+
+    /// All that stays of deleted objects, by ascending id.
+    fn tombstones(&self) -> BTreeMap<ObjectId, &Tombstone>;
 
     /// The object that a person means: by its name, or by its id in angle brackets, of which the first digits are enough
     /// where only one object's begins so.

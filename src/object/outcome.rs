@@ -1,6 +1,6 @@
 //! How a turn ended.
 
-use super::{Change, Value};
+use super::{Change, ObjectId, Value};
 
 /// The end of a turn: all of its changes, or none.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +39,10 @@ pub struct Fault {
     pub suggestions: Vec<String>,
     /// Where: `point.move_by:3`, innermost first.
     pub trace: Vec<String>,
+    /// What the turn wrote to the transcript before it failed, one entry a line.
+    pub logs: Vec<String>,
+    /// The object that the message went to, where it went to one: `retry` sends it there again.
+    pub receiver: Option<ObjectId>,
 }
 
 /// Classes of faults.
@@ -99,9 +103,16 @@ impl FaultKind {
 }
 
 impl Fault {
-    /// A fault without suggestions or trace.
+    /// A fault without suggestions, trace or logs.
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), suggestions: Vec::new(), trace: Vec::new() }
+        Self {
+            kind,
+            message: message.into(),
+            suggestions: Vec::new(),
+            trace: Vec::new(),
+            logs: Vec::new(),
+            receiver: None,
+        }
     }
 
     /// The same with suggestions.

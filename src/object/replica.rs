@@ -17,9 +17,10 @@ impl Replica {
     /// Takes in one event; those that say nothing about the state are passed over.
     pub fn take_in(&mut self, event: &StateUpdateEvent) {
         match event {
-            StateUpdateEvent::FullState { objects, problems, status } => {
+            StateUpdateEvent::FullState { objects, tombstones, problems, status } => {
                 let mut image = Image::default();
                 objects.iter().for_each(|object| image.insert(object.clone()));
+                tombstones.iter().for_each(|(id, tombstone)| image.bury(*id, tombstone.clone()));
                 *self = Self { image, problems: problems.to_vec(), status: status.clone() };
             }
             StateUpdateEvent::TurnSettled { sequence, envelope, outcome } => match &**outcome {

@@ -107,10 +107,10 @@ impl Value {
         Self::map(keyed)
     }
 
-    /// A map of these entries without those that are nil; a list where the keys are 1, 2, … and nothing else.
+    /// A map of these entries without those that are nil; a list where the keys are 1, 2, … and nothing else, or there are none.
     pub fn map(entries: impl IntoIterator<Item = (MapKey, Self)>) -> Self {
         let entries: Map = entries.into_iter().filter(|(_, value)| *value != Self::Nil).collect();
-        if entries.is_dense() {
+        if entries.is_empty() || entries.is_dense() {
             return Self::List(entries.iter().map(|(_, value)| value.clone()).collect());
         }
         Self::Map(entries)
@@ -129,13 +129,17 @@ impl Value {
         }
     }
 
-    /// Equality of content in which NaN is like NaN and 0 unlike −0: whether a write changes anything.
+    /// Equality of content in which NaN is like NaN, 0 unlike −0, and an empty map, which older worlds have, like the empty list:
+    /// whether a write changes anything.
     pub fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Number(a), Self::Number(b)) => a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
             (Self::List(a), Self::List(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.same(b)),
             (Self::Map(a), Self::Map(b)) => {
                 a.len() == b.len() && a.iter().zip(b.iter()).all(|((ka, a), (kb, b))| ka == kb && a.same(b))
+            }
+            (Self::List(list), Self::Map(map)) | (Self::Map(map), Self::List(list)) => {
+                list.is_empty() && map.is_empty()
             }
             _ => self == other,
         }

@@ -4,10 +4,11 @@
 //! queue, answers go out by another. The queue is bounded by admission: envelopes by count and bytes; an outcome or
 //! a snapshot only ever follows an envelope that was let in.
 
+use super::Snapshot;
 use super::folder::WorldLock;
 use super::ledger::{Batch, Ledger};
 use super::store::Shelf;
-use crate::object::{Envelope, Object, ObjectId, Outcome, TICKS_A_SECOND, Tick};
+use crate::object::{Envelope, ObjectId, Outcome, TICKS_A_SECOND, Tick};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, unbounded};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -52,7 +53,7 @@ pub enum Reply {
 enum Request {
     Envelope(u64, Arc<Envelope>),
     Outcome(u64, Arc<Outcome>, Vec<u64>, Vec<(u64, Arc<Envelope>)>),
-    Snapshot(Vec<(ObjectId, Option<Object>)>),
+    Snapshot(Vec<(ObjectId, Option<Snapshot>)>),
     Tick(Tick, Vec<(u64, Arc<Envelope>)>),
     Redeliver,
 }
@@ -108,11 +109,11 @@ impl Alembic {
         self.request(Request::Tick(tick, posted));
     }
 
-    /// Hands over objects as they stand after every outcome handed over so far; `None` for one that is deleted.
+    /// Hands over objects as they stand after every outcome handed over so far; `None` for one of which nothing stays.
     ///
     /// They reach the Sapwood in the background. Which changes are covered is worked out here: a changed object
     /// that is never handed over only makes awakening longer. Never blocks.
-    pub fn snapshot(&self, objects: Vec<(ObjectId, Option<Object>)>) {
+    pub fn snapshot(&self, objects: Vec<(ObjectId, Option<Snapshot>)>) {
         self.request(Request::Snapshot(objects));
     }
 
@@ -156,7 +157,7 @@ pub(super) struct Beginning {
     /// Pending messages in order, and whether each is to be delivered alone.
     pub(super) redeliver: VecDeque<(u64, bool)>,
     /// Objects to snapshot as they stand at the end of the log.
-    pub(super) snapshots: Vec<(ObjectId, Option<Object>)>,
+    pub(super) snapshots: Vec<(ObjectId, Option<Snapshot>)>,
     pub(super) lock: Option<WorldLock>,
 }
 
@@ -194,7 +195,7 @@ struct Worker {
     ledger: Ledger,
     redelivery: Redelivery,
     /// Sets of objects that wait for their snapshot, each with the position it stands at.
-    snapshots: VecDeque<(VecDeque<(ObjectId, Option<Object>)>, u64)>,
+    snapshots: VecDeque<(VecDeque<(ObjectId, Option<Snapshot>)>, u64)>,
     /// Ticks that are in no record yet: the first, and how many.
     ticks: Option<(Tick, u64)>,
     incoming: Receiver<Request>,
@@ -269,9 +270,9 @@ impl Worker {
         while let Some((set, position)) = self.snapshots.front_mut() {
             let position = *position;
             while (batch.bytes < enough || self.ledger.is_ticked_before(position))
-                && let Some((id, object)) = set.pop_front()
+                && let Some((id, snapshot)) = set.pop_front()
             {
-                self.ledger.snapshot(id, object.as_ref(), position, &mut batch)?;
+                self.ledger.snapshot(id, snapshot.as_ref(), position, &mut batch)?;
             }
             if !set.is_empty() {
                 break;

@@ -5,8 +5,8 @@ use super::folder::{self, BuildingSite, Ground, WorldLock, unusable};
 use super::ledger::{Batch, Ledger, Suspension};
 use super::replay::{self, ReadError, Replay};
 use super::store::{self, Shelf, Store, StoreError};
-use super::{Awakened, AwakeningReport, DamagedPart, NewWorld, OpenError, Ticker};
-use crate::object::{Change, Envelope, Fault, FaultKind, Name, Object, ObjectId, ObjectRef, Objects, Outcome};
+use super::{Awakened, AwakeningReport, DamagedPart, NewWorld, OpenError, Snapshot, Ticker};
+use crate::object::{Change, Envelope, Fault, FaultKind, Name, ObjectId, Outcome};
 use crate::object::{Target, Value};
 use heed::{MdbError, RoTxn};
 use std::collections::VecDeque;
@@ -81,7 +81,7 @@ struct Waking {
     batch: Batch,
     meta: Vec<u8>,
     redeliver: VecDeque<(u64, bool)>,
-    snapshots: Vec<(ObjectId, Option<Object>)>,
+    snapshots: Vec<(ObjectId, Option<Snapshot>)>,
 }
 
 fn wake_up(store: &Store, now_ms: u64, created: bool, ticker: &mut dyn Ticker) -> Result<Waking, ReadError> {
@@ -122,7 +122,7 @@ fn wake_up(store: &Store, now_ms: u64, created: bool, ticker: &mut dyn Ticker) -
     let redeliver = replay.pending.keys().map(|sequence| (*sequence, one_by_one || tried_before(&replay, *sequence)));
     let redeliver: VecDeque<(u64, bool)> = redeliver.collect();
     let stale = replay::stale(&replay).into_iter();
-    let snapshots = stale.map(|id| (id, replay.image.object(id).map(ObjectRef::to_object))).collect();
+    let snapshots = stale.map(|id| (id, Snapshot::of(&replay.image, id))).collect();
     let report = AwakeningReport {
         created,
         clean_exit: meta.wire.clean,
@@ -211,7 +211,7 @@ fn genesis(new: &NewWorld, now_ms: u64) -> Result<(Batch, Vec<u8>), String> {
     ledger.outcome(SEQUENCE, &outcome, &[], 0, &mut batch)?;
     let position = ledger.last;
     for object in &new.objects {
-        ledger.snapshot(object.id, Some(object), position, &mut batch)?;
+        ledger.snapshot(object.id, Some(&Snapshot::Object(object.clone())), position, &mut batch)?;
     }
     let meta = ledger.meta(true)?;
     Ok((batch, meta))

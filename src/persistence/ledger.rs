@@ -2,12 +2,13 @@
 //!
 //! The same figures come about in two ways, by writing and by reading the log again; both pass through here.
 
+use super::Snapshot;
 use super::record::{self, Kind};
 use super::wire_message::{
     WireAttempt, WireEnvelope, WireEpoch, WireMeta, WireOfPerson, WireOutcome, WireQuarantined, WireStep,
 };
-use super::wire_object::{WireObject, to_bytes};
-use crate::object::{Envelope, Object, ObjectId, Outcome, Tick};
+use super::wire_object::{WireObject, WireTombstone, to_bytes};
+use crate::object::{Envelope, ObjectId, Outcome, Tick};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
@@ -303,11 +304,11 @@ impl Ledger {
         Ok(())
     }
 
-    /// Puts the snapshot of an object as it stands at a position; `None` for one that is deleted.
+    /// Puts what is kept of an object as it stands at a position; `None` for one of which nothing stays.
     pub(super) fn snapshot(
         &mut self,
         id: ObjectId,
-        object: Option<&Object>,
+        snapshot: Option<&Snapshot>,
         position: u64,
         batch: &mut Batch,
     ) -> Result<(), String> {
@@ -317,10 +318,13 @@ impl Ledger {
             self.set_hash = self.set_hash.wrapping_sub(record::set_share(&key, old.crc));
         }
         let mut value = None;
-        if let Some(object) = object {
+        if let Some(snapshot) = snapshot {
             let count = old.map_or(0, |old| old.count) + 1;
-            let body = to_bytes(&WireObject::from(object))?;
-            let (bytes, crc) = record::encode(Kind::Snapshot, position, 0, &body, |_| count);
+            let (kind, body) = match snapshot {
+                Snapshot::Object(object) => (Kind::Snapshot, to_bytes(&WireObject::from(object))?),
+                Snapshot::Tombstone(tombstone) => (Kind::Tombstone, to_bytes(&WireTombstone::from(tombstone))?),
+            };
+            let (bytes, crc) = record::encode(kind, position, 0, &body, |_| count);
             self.marks.insert(id, Mark { crc, count });
             self.set_hash = self.set_hash.wrapping_add(record::set_share(&key, crc));
             batch.bytes += bytes.len();

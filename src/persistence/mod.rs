@@ -27,7 +27,9 @@ pub use object_folder::{ExportOptions, Exported, FolderError, ImportFolder, expo
 pub use reader::{Entry, EntryBody, Reader, VerifyReport};
 pub use world_hash::world_hash;
 
-use crate::object::{Change, Envelope, Image, Object, ObjectId, PastTurns, Problem, Tick};
+use crate::object::{
+    Change, Envelope, Image, Object, ObjectId, ObjectRef, Objects, PastTurns, Problem, Tick, Tombstone,
+};
 use std::fmt;
 use uuid::Uuid;
 
@@ -41,6 +43,23 @@ pub trait Ticker {
 
     /// What a tick changes.
     fn tick(&mut self, image: &Image, tick: Tick) -> Vec<Change>;
+}
+
+/// What the Sapwood holds of an object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Snapshot {
+    /// The object as it stands.
+    Object(Object),
+    /// It is deleted, and had a name.
+    Tombstone(Tombstone),
+}
+
+impl Snapshot {
+    /// What of an object is to be kept as it stands; `None` for one that is deleted and had no name.
+    pub fn of(world: &dyn Objects, id: ObjectId) -> Option<Self> {
+        let object = world.object(id).map(ObjectRef::to_object).map(Self::Object);
+        object.or_else(|| world.tombstone(id).cloned().map(Self::Tombstone))
+    }
 }
 
 /// What a world begins with, for [`open`] to make one where none is.

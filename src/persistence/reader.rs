@@ -10,8 +10,9 @@ use super::replay::{self, Counts, ReadError, Replay};
 use super::store::{Store, StoreError};
 use super::wire_message::{WireAttempt, WireEnvelope, WireOutcome};
 use super::wire_object::from_bytes;
+use super::world_hash::hash_of_one;
 use super::{Damage, DamagedPart, OpenError, Ticker, world_hash};
-use crate::object::{Envelope, Image, Object, ObjectId, Objects, Outcome, Problem};
+use crate::object::{Envelope, Image, ObjectId, Objects, Outcome, Problem};
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -238,15 +239,15 @@ fn verify(store: &Store, ticker: &mut dyn Ticker) -> Result<VerifyReport, ReadEr
         snapshots: store.dbs.sapwood.len(&txn)?,
         objects: awake.image.len() as u64,
         quarantined: store.dbs.quarantine.len(&txn)?,
-        world_hash: world_hash(awake.image.iter().map(Object::as_ref)),
+        world_hash: world_hash(&awake.image),
         damages,
     })
 }
 
 /// Objects that two images don't agree on.
 fn differing(awake: &Image, whole: &Image) -> Vec<(ObjectId, String)> {
-    let ids: BTreeSet<_> = awake.ids().into_iter().chain(whole.ids()).collect();
-    let hash = |image: &Image, id| image.object(id).map(|object| world_hash(std::iter::once(object)));
-    let differs = |id: &ObjectId| hash(awake, *id) != hash(whole, *id);
+    let ids = |image: &Image| image.ids().into_iter().chain(image.tombstones().into_keys()).collect::<BTreeSet<_>>();
+    let ids = &ids(awake) | &ids(whole);
+    let differs = |id: &ObjectId| hash_of_one(awake, *id) != hash_of_one(whole, *id);
     ids.into_iter().filter(differs).map(|id| (id, "it is not the object that the log tells of".to_string())).collect()
 }

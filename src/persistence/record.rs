@@ -9,7 +9,7 @@ pub(super) const HEADER: usize = 48;
 /// The header's format; it changes only if the meaning of the header changes.
 pub(super) const FORMAT: u8 = 1;
 /// The shape of every body that this program writes. It reads those below, too.
-const SCHEMA: u16 = 2;
+const SCHEMA: u16 = 3;
 /// No body is longer than this, in bytes.
 pub(super) const LONGEST: usize = 1 << 30;
 const MAGIC: [u8; 2] = *b"HW";
@@ -33,6 +33,8 @@ pub(super) enum Kind {
     Horizon,
     /// An object as it stands at a position; only in the Sapwood.
     Snapshot,
+    /// What stays of an object that was deleted; only in the Sapwood.
+    Tombstone,
     /// The figures about the world; only in `meta`.
     Meta,
     /// Of a later version, and safe to skip.
@@ -51,6 +53,7 @@ impl Kind {
             Self::Horizon => 6,
             Self::Snapshot => 64,
             Self::Meta => 65,
+            Self::Tombstone => 66,
             Self::Optional(byte) => byte,
         }
     }
@@ -65,6 +68,7 @@ impl Kind {
             Self::Horizon,
             Self::Snapshot,
             Self::Meta,
+            Self::Tombstone,
         ];
         known
             .into_iter()
@@ -83,6 +87,7 @@ impl Kind {
             Self::Horizon => "horizon",
             Self::Snapshot => "snapshot",
             Self::Meta => "meta",
+            Self::Tombstone => "tombstone",
             Self::Optional(_) => "other",
         }
     }
@@ -277,7 +282,8 @@ mod tests {
         assert_eq!(changed(4, 1), Err(RecordError::UnknownFlags(1)));
         assert_eq!(changed(5, 5), Err(RecordError::HeaderLength));
         assert_eq!(changed(6, 1), Ok(Kind::Outcome));
-        assert_eq!(changed(6, 3), Err(RecordError::UnknownSchema(3)));
+        assert_eq!(changed(6, 2), Ok(Kind::Outcome));
+        assert_eq!(changed(6, 4), Err(RecordError::UnknownSchema(4)));
     }
 
     proptest! {

@@ -7,9 +7,9 @@ use super::ledger::{Batch, Ledger, Mark, Suspension, WORLD_FORMAT};
 use super::record::{self, Kind, RecordError};
 use super::store::{Databases, META_KEY, StoreError};
 use super::wire_message::{WireAttempt, WireEnvelope, WireMeta, WireOfPerson, WireOutcome, WireStep};
-use super::wire_object::{WireObject, from_bytes};
-use super::{Damage, DamagedPart, Ticker};
-use crate::object::{Envelope, Image, Object, ObjectId, Outcome, PastTurn, PastTurns, Problem, Tick};
+use super::wire_object::{WireObject, WireTombstone, from_bytes};
+use super::{Damage, DamagedPart, Snapshot, Ticker};
+use crate::object::{Envelope, Image, Object, ObjectId, Objects, Outcome, PastTurn, PastTurns, Problem, Tick};
 use heed::RoTxn;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -169,10 +169,15 @@ impl Replay {
             self.ledger.marks.insert(id, Mark { crc: share.0, count: share.1 });
             self.ledger.set_hash = self.ledger.set_hash.wrapping_add(record::set_share(id.0.as_bytes(), share.0));
             match read_snapshot(id, bytes, meta.last) {
-                Ok((object, position)) => {
+                Ok((snapshot, position)) => {
                     self.stands.insert(id, position);
-                    self.image.insert(object);
-                    self.counts.snapshots += 1;
+                    match snapshot {
+                        Snapshot::Object(object) => {
+                            self.image.insert(object);
+                            self.counts.snapshots += 1;
+                        }
+                        Snapshot::Tombstone(tombstone) => self.image.bury(id, tombstone),
+                    }
                 }
                 Err(error) if error.is_newer() => return Err(ReadError::Newer(error.to_string())),
                 Err(error) => self.wound(DamagedPart::Sapwood(id), error.to_string(), key, bytes),
@@ -320,7 +325,7 @@ impl Replay {
                 self.tick(position, &wire, ticker);
             }
             Kind::Epoch | Kind::Optional(_) => {}
-            Kind::Horizon | Kind::Snapshot | Kind::Meta => {
+            Kind::Horizon | Kind::Snapshot | Kind::Tombstone | Kind::Meta => {
                 return Err(RecordError::UnknownKind(record.kind.byte()));
             }
         }
@@ -396,7 +401,9 @@ impl Replay {
         }
         // Objects came in at different positions, so a name may have passed from one to another in between.
         let mut image = Image::default();
-        std::mem::take(&mut self.image).into_objects().for_each(|object| image.insert(object));
+        let (objects, tombstones) = std::mem::take(&mut self.image).into_parts();
+        objects.for_each(|object| image.insert(object));
+        tombstones.into_iter().for_each(|(id, tombstone)| image.bury(id, tombstone));
         self.image = image;
         Ok(self)
     }
@@ -449,20 +456,25 @@ impl Replay {
     }
 }
 
-fn read_snapshot(id: ObjectId, bytes: &[u8], last: u64) -> Result<(Object, u64), RecordError> {
+fn read_snapshot(id: ObjectId, bytes: &[u8], last: u64) -> Result<(Snapshot, u64), RecordError> {
     let record = record::decode(bytes, None)?;
-    if record.kind != Kind::Snapshot {
+    if !matches!(record.kind, Kind::Snapshot | Kind::Tombstone) {
         return Err(RecordError::Body(format!("it is of the kind `{}`", record.kind.word())));
     }
     if record.position > last {
         return Err(RecordError::Position(record.position));
+    }
+    if record.kind == Kind::Tombstone {
+        let wire: WireTombstone = from_bytes(record.body).map_err(RecordError::Body)?;
+        let tombstone = wire.try_into().map_err(RecordError::Body)?;
+        return Ok((Snapshot::Tombstone(tombstone), record.position));
     }
     let wire: WireObject = from_bytes(record.body).map_err(RecordError::Body)?;
     let object = Object::try_from(wire).map_err(RecordError::Body)?;
     if object.id != id {
         return Err(RecordError::Body(format!("it is of the object {}", object.id)));
     }
-    Ok((object, record.position))
+    Ok((Snapshot::Object(object), record.position))
 }
 
 fn past_outcome(bytes: &[u8], position: u64) -> Result<(Outcome, WireOfPerson), String> {
@@ -494,9 +506,10 @@ fn body(bytes: &[u8], position: u64, kind: Kind, sequence: u64) -> Result<&[u8],
     }
 }
 
-/// Ids that are in the Sapwood and no longer in the world, and those that changed above their snapshots.
+/// Ids that are in the Sapwood and of which nothing is left in the world, and those that changed above their snapshots.
 pub(super) fn stale(replay: &Replay) -> BTreeSet<ObjectId> {
     let objects: BTreeSet<ObjectId> = replay.image.iter().map(|object| object.id).collect();
-    let gone = replay.ledger.marks.keys().filter(|id| !objects.contains(id));
+    let is_gone = |id: &&ObjectId| !objects.contains(id) && replay.image.tombstone(**id).is_none();
+    let gone = replay.ledger.marks.keys().filter(is_gone);
     gone.copied().chain(replay.ledger.dirty()).collect()
 }

@@ -2,10 +2,10 @@
 //!
 //! The rules of `wire_object` hold: fields may be added, each with a default; nothing else changes.
 
-use super::wire_object::{WireKey, WireMethod, WireObject, WireSlot, WireValue, name};
+use super::wire_object::{WireKey, WireMethod, WireObject, WireSlot, WireTombstone, WireValue, name};
 use crate::object::{
     Argument, Change, Edit, EditKind, Envelope, Fault, FaultKind, Literal, MapKey, MethodVersion, Name, Object,
-    ObjectId, Outcome, Slot, Target, Value,
+    ObjectId, Outcome, Slot, Target, Tombstone, Value,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -173,14 +173,46 @@ impl TryFrom<WireEdit> for Edit {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum WireChange {
-    Create { object: WireObject },
-    Delete { object: WireObject },
-    SetSlot { id: Uuid, slot: String, place: u64, before: Option<Box<WireSlot>>, after: Option<Box<WireSlot>> },
-    EditSlot { id: Uuid, slot: String, edits: Vec<WireEdit> },
-    AddVersion { id: Uuid, selector: String, version: WireMethod },
-    RemoveVersion { id: Uuid, selector: String, version: WireMethod },
-    Rename { id: Uuid, before: Option<String>, after: Option<String> },
-    SetParents { id: Uuid, before: Vec<Uuid>, after: Vec<Uuid> },
+    Create {
+        object: WireObject,
+    },
+    Delete {
+        object: WireObject,
+        #[serde(default)]
+        tombstone: Option<WireTombstone>,
+    },
+    SetSlot {
+        id: Uuid,
+        slot: String,
+        place: u64,
+        before: Option<Box<WireSlot>>,
+        after: Option<Box<WireSlot>>,
+    },
+    EditSlot {
+        id: Uuid,
+        slot: String,
+        edits: Vec<WireEdit>,
+    },
+    AddVersion {
+        id: Uuid,
+        selector: String,
+        version: WireMethod,
+    },
+    RemoveVersion {
+        id: Uuid,
+        selector: String,
+        version: WireMethod,
+    },
+    Rename {
+        id: Uuid,
+        before: Option<String>,
+        after: Option<String>,
+    },
+    SetParents {
+        id: Uuid,
+        before: Vec<Uuid>,
+        after: Vec<Uuid>,
+    },
 }
 
 impl From<&Change> for WireChange {
@@ -189,7 +221,9 @@ impl From<&Change> for WireChange {
         let id = change.id().0;
         match change {
             Change::Create(object) => Self::Create { object: (&**object).into() },
-            Change::Delete(object) => Self::Delete { object: (&**object).into() },
+            Change::Delete(object, tombstone) => {
+                Self::Delete { object: (&**object).into(), tombstone: tombstone.as_ref().map(WireTombstone::from) }
+            }
             Change::SetSlot { slot, place, before, after, .. } => Self::SetSlot {
                 id,
                 slot: slot.to_string(),
@@ -225,7 +259,9 @@ impl TryFrom<WireChange> for Change {
         let ids = |ids: Vec<Uuid>| ids.into_iter().map(ObjectId).collect();
         Ok(match wire {
             WireChange::Create { object: made } => Self::Create(object(made)?),
-            WireChange::Delete { object: gone } => Self::Delete(object(gone)?),
+            WireChange::Delete { object: gone, tombstone } => {
+                Self::Delete(object(gone)?, tombstone.map(Tombstone::try_from).transpose()?)
+            }
             WireChange::SetSlot { id, slot, place, before, after } => Self::SetSlot {
                 id: ObjectId(id),
                 slot: name(&slot)?,
@@ -272,6 +308,10 @@ enum WireEnd {
         suggestions: Vec<String>,
         #[serde(default)]
         trace: Vec<String>,
+        #[serde(default)]
+        logs: Vec<String>,
+        #[serde(default)]
+        receiver: Option<Uuid>,
     },
 }
 
@@ -307,8 +347,9 @@ impl WireOutcome {
                 logs: logs.clone(),
             },
             Outcome::Failed(fault) => {
-                let Fault { kind, message, suggestions, trace } = fault.clone();
-                WireEnd::Failed { kind: kind.word().to_string(), message, suggestions, trace }
+                let Fault { kind, message, suggestions, trace, logs, receiver } = fault.clone();
+                let receiver = receiver.map(|id| id.0);
+                WireEnd::Failed { kind: kind.word().to_string(), message, suggestions, trace, logs, receiver }
             }
         };
         Self { end, resolves: resolves.to_vec(), of_person: None }
@@ -322,9 +363,10 @@ impl WireOutcome {
                 changes: changes.into_iter().map(Change::try_from).collect::<Result<_, _>>()?,
                 logs,
             },
-            WireEnd::Failed { kind, message, suggestions, trace } => {
+            WireEnd::Failed { kind, message, suggestions, trace, logs, receiver } => {
+                let receiver = receiver.map(ObjectId);
                 let kind = FaultKind::from_word(&kind).unwrap_or(FaultKind::Internal);
-                Outcome::Failed(Fault { kind, message, suggestions, trace })
+                Outcome::Failed(Fault { kind, message, suggestions, trace, logs, receiver })
             }
         };
         Ok((outcome, self.resolves))

@@ -4,7 +4,9 @@
 //! passed over. The vocabulary itself is not serialised: it may change, this may not.
 
 use super::record::LONGEST;
-use crate::object::{MapKey, MethodVersion, Name, Object, ObjectId, Origin, Slot, SlotContent, Slots, Value};
+use crate::object::{
+    MapKey, MethodVersion, Name, Object, ObjectId, Origin, Slot, SlotContent, Slots, Tombstone, Value,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -206,6 +208,31 @@ pub(super) struct WireObject {
     slots: Vec<WireNamedSlot>,
     #[serde(default)]
     versions: Vec<WireVersions>,
+}
+
+/// What stays of a deleted object, wherever its id is known.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct WireTombstone {
+    name: String,
+    /// Milliseconds since 1970 (UTC).
+    deleted_at: u64,
+    #[serde(default)]
+    message: u64,
+}
+
+impl From<&Tombstone> for WireTombstone {
+    fn from(tombstone: &Tombstone) -> Self {
+        let Tombstone { name, deleted_at, message } = tombstone;
+        Self { name: name.to_string(), deleted_at: *deleted_at, message: *message }
+    }
+}
+
+impl TryFrom<WireTombstone> for Tombstone {
+    type Error = String;
+    fn try_from(wire: WireTombstone) -> Result<Self, String> {
+        let WireTombstone { name: last, deleted_at, message } = wire;
+        Ok(Self { name: name(&last)?, deleted_at, message })
+    }
 }
 
 impl From<&Object> for WireObject {

@@ -27,7 +27,7 @@ impl Services for Authorship<'_> {
         let composed = compose(&Request { target, instructions, selector, objects })?;
         let Composed { selector, source, doc, paraphrase, contract, .. } = composed;
         let candidate = Candidate { target, selector: &selector, source: &source, contract: Some(&contract) };
-        let judged = judge(&candidate, objects, self.shadow).map_err(|rejected| rejected.fault)?;
+        let judged = judge(&candidate, objects, self.shadow).map_err(|rejected| *rejected.fault)?;
         Ok(Authored {
             author: COMPOSER.into(),
             params: judged.syntax.params,
@@ -48,8 +48,8 @@ impl Services for Authorship<'_> {
         source: &str,
     ) -> Result<Passed, Fault> {
         let candidate = Candidate { target, selector, source, contract: None };
-        let judged = judge(&candidate, objects, self.shadow).map_err(|rejected| rejected.fault)?;
-        Ok(Passed { params: judged.syntax.params, verdicts: judged.verdicts })
+        let judged = judge(&candidate, objects, self.shadow).map_err(|rejected| *rejected.fault)?;
+        Ok(Passed { params: judged.syntax.params, verdicts: judged.verdicts, notes: judged.notes })
     }
 
     fn past(&self) -> Result<&PastTurns, Fault> {

@@ -15,13 +15,12 @@ use std::sync::Arc;
 pub(super) struct Voices {
     pub(super) world: Vm,
     shadow: Vm,
-    limits: Limits,
 }
 
 pub(super) fn plugin(app: &mut App) -> Result<(), VmError> {
     let clock = app.world().get_resource::<Clock>().map(|clock| clock.monotonic);
     let limits = Limits { clock, ..Limits::default() };
-    let voices = Voices { world: Vm::new(limits)?, shadow: Vm::new(limits)?, limits };
+    let voices = Voices { world: Vm::new(limits)?, shadow: Vm::new(limits)? };
     app.insert_non_send(voices).add_systems(Update, deliver_messages.in_set(FrameSystems::Deliver));
     Ok(())
 }
@@ -60,7 +59,7 @@ fn deliver_messages(
     }
 }
 
-/// A turn. One in which the program itself panics fails like any other, and the VM starts anew.
+/// A turn. One in which the program itself panics fails like any other; the next one has a new VM.
 fn turn(
     voices: &mut Voices,
     frame: &Draft<'_>,
@@ -68,13 +67,9 @@ fn turn(
     past: &PastTurns,
     room: usize,
 ) -> (Outcome, Vec<Post>) {
-    let Voices { world, shadow, limits } = voices;
-    let limits = *limits;
+    let Voices { world, shadow } = voices;
     let run = || world.turn_that_posts(frame, request, &mut Authorship { shadow, past }, room);
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
-        if let (Ok(world), Ok(shadow)) = (Vm::new(limits), Vm::new(limits)) {
-            *voices = Voices { world, shadow, limits };
-        }
         let message = "the program itself is at fault here, which its log describes; nothing was changed";
         (Outcome::Failed(Fault::new(FaultKind::Internal, message)), Vec::new())
     })

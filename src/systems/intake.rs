@@ -7,6 +7,7 @@ use super::port::{Request, Submission};
 use super::problems::Problems;
 use super::reflect::{Outbox, Subscribers};
 use super::schedule::FrameSystems;
+use crate::components::ObjectIndex;
 use crate::object::{Argument, Envelope, Fault, FaultKind, Literal, StateUpdateEvent, Target, UICommand, Value};
 use bevy::prelude::*;
 use crossbeam_channel::Receiver;
@@ -56,6 +57,7 @@ pub(super) fn take_in_commands(
     journal: Res<Journal>,
     problems: Res<Problems>,
     history: Res<History>,
+    index: Res<ObjectIndex>,
     mut pipeline: ResMut<Pipeline>,
     mut subscribers: ResMut<Subscribers>,
     mut outbox: ResMut<Outbox>,
@@ -81,7 +83,7 @@ pub(super) fn take_in_commands(
                         let (target, selector) = (command.target.clone(), command.selector.clone());
                         let now_ms = (clock.unix_ms)();
                         let envelope = pipeline.envelope(&sender_id, target, selector, command.args.clone(), now_ms);
-                        admit(envelope, &command, &problems, &history, &pipeline)
+                        admit(envelope, &command, &problems, &history, &index, &pipeline)
                     },
                     Err,
                 );
@@ -99,12 +101,13 @@ pub(super) fn take_in_commands(
     }
 }
 
-/// `retry N` becomes the failed message again; `dismiss N` must name one; `undo` and `redo` name the turn they take back.
+/// `retry N` becomes the failed message again, to the object that it went to, as long as that exists; `dismiss N` must name one; `undo` and `redo` name the turn they take back.
 fn admit(
     mut envelope: Envelope,
     command: &UICommand,
     problems: &Problems,
     history: &History,
+    index: &ObjectIndex,
     pipeline: &Pipeline,
 ) -> Result<Envelope, Fault> {
     let size = command_bytes(command);
@@ -138,7 +141,9 @@ fn admit(
             return Err(Fault::new(FaultKind::Refused, message));
         }
         envelope.correlation_id = Some(Envelope::id_of(pipeline.world_id, problem.sequence));
-        envelope.target = problem.envelope.target.clone();
+        // Not to whoever has the name by now.
+        let receiver = problem.fault.receiver.filter(|id| index.entity(*id).is_some());
+        envelope.target = receiver.map_or_else(|| problem.envelope.target.clone(), Target::Id);
         envelope.selector = problem.envelope.selector.clone();
         envelope.args = problem.envelope.args.clone();
         envelope.retries = Some(problem.sequence);

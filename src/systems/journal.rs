@@ -4,8 +4,8 @@ use super::pipeline::Pipeline;
 use super::reflect::Outbox;
 use super::schedule::FrameSystems;
 use super::snapshots::{self, Dirty};
-use crate::object::{Envelope, LogLevel, Object, ObjectId, Outcome, StateUpdateEvent, Tick};
-use crate::persistence::{Alembic, Reply};
+use crate::object::{Envelope, LogLevel, ObjectId, Outcome, StateUpdateEvent, Tick};
+use crate::persistence::{Alembic, Reply, Snapshot};
 use bevy::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ impl Journal {
     }
 
     /// Hands over how changed objects stand now, after every outcome handed over so far.
-    pub(super) fn snapshot(&self, objects: Vec<(ObjectId, Option<Object>)>) {
+    pub(super) fn snapshot(&self, objects: Vec<(ObjectId, Option<Snapshot>)>) {
         if let Some(alembic) = &self.alembic
             && self.read_only.is_none()
         {

@@ -54,11 +54,13 @@ pub fn install_world(
     let steps = steps::Steps::of(&image, ticks);
     let mut index = ObjectIndex::default();
     let world = app.world_mut();
-    for object in image.into_objects() {
+    let (objects, tombstones) = image.into_parts();
+    for object in objects {
         let (id, name) = (object.id, object.name.clone());
         let entity = world.spawn(ObjectBundle::from(object)).id();
         index.insert(id, name.as_ref(), entity);
     }
+    tombstones.into_iter().for_each(|(id, tombstone)| index.bury(id, tombstone));
     app.insert_resource(index)
         .insert_resource(clock)
         .insert_resource(switchboard.clone())

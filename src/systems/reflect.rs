@@ -125,8 +125,10 @@ fn tell_subscribers(
                 let world = EntityObjects::new(&index, &objects);
                 let all: Vec<Object> =
                     world.ids().into_iter().filter_map(|id| world.object(id).map(ObjectRef::to_object)).collect();
+                let tombstones = world.tombstones().into_iter().map(|(id, tombstone)| (id, tombstone.clone()));
                 EventBody::State(StateUpdateEvent::FullState {
                     objects: Arc::new(all),
+                    tombstones: Arc::new(tombstones.collect()),
                     problems: Arc::new(problems.iter().cloned().collect()),
                     status: told.0.clone(),
                 })

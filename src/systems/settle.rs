@@ -93,8 +93,13 @@ pub(super) fn apply(world: &mut World, objects: &mut QueryState<ObjectDataMut>, 
             let entity = world.spawn(ObjectBundle::from((**object).clone())).id();
             world.resource_mut::<ObjectIndex>().insert(id, object.name.as_ref(), entity);
         }
-        Change::Delete(object) => {
-            if let Some(entity) = world.resource_mut::<ObjectIndex>().remove(id, object.name.as_ref()) {
+        Change::Delete(object, tombstone) => {
+            let mut index = world.resource_mut::<ObjectIndex>();
+            let entity = index.remove(id, object.name.as_ref());
+            if let Some(tombstone) = tombstone {
+                index.bury(id, tombstone.clone());
+            }
+            if let Some(entity) = entity {
                 world.despawn(entity);
             }
         }

@@ -3,7 +3,8 @@
 use super::journal::Journal;
 use super::schedule::FrameSystems;
 use crate::components::{EntityObjects, ObjectData, ObjectIndex};
-use crate::object::{ObjectId, ObjectRef, Objects};
+use crate::object::ObjectId;
+use crate::persistence::Snapshot;
 use bevy::prelude::*;
 use std::collections::BTreeSet;
 
@@ -56,5 +57,5 @@ pub(super) fn take_snapshots(
     }
     let Dirty { objects: changed, .. } = std::mem::take(&mut *dirty);
     let world = EntityObjects::new(&index, &objects);
-    journal.snapshot(changed.into_iter().map(|id| (id, world.object(id).map(ObjectRef::to_object))).collect());
+    journal.snapshot(changed.into_iter().map(|id| (id, Snapshot::of(&world, id))).collect());
 }

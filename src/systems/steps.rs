@@ -13,11 +13,13 @@ use super::settle::{self, Touched, settle_turns};
 use crate::components::{EntityObjects, ObjectData, ObjectDataMut, ObjectIndex};
 use crate::language::{Limits, TickEnd, Vm, steps};
 use crate::object::{
-    Argument, Change, Image, LogLevel, Name, ObjectId, Objects, StateUpdateEvent, TICKS_A_SECOND, Target, Tick, Value,
+    Argument, Change, Fault, Image, LogLevel, Name, ObjectId, Objects, StateUpdateEvent, TICKS_A_SECOND, Target, Tick,
+    Value,
 };
 use crate::persistence::Ticker;
 use bevy::prelude::*;
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -135,7 +137,16 @@ fn run_ticks(world: &mut World, reading: &mut QueryState<ObjectData>, writing: &
         let TickEnd { changes, logs, posts, stopped, late } = {
             let query = reading.query(world);
             let base = EntityObjects::new(world.resource::<ObjectIndex>(), &query);
-            voices.world.tick(&base, world_id, tick, &objects, room)
+            let mut run = |objects: &[ObjectId]| {
+                let end = || voices.world.tick(&base, world_id, tick, objects, room);
+                catch_unwind(AssertUnwindSafe(end))
+            };
+            // Where the program itself panics, the tick runs again on a new VM. If it does so again, the object that is to
+            // blame stops as one that works too long does.
+            run(&objects).or_else(|_| run(&objects)).unwrap_or_else(|_| {
+                let to_blame = objects.iter().find(|id| run(&[**id]).is_err()).or(objects.first());
+                TickEnd { late: to_blame.copied(), ..TickEnd::default() }
+            })
         };
         if let Some(late) = late {
             let mut steps = world.resource_mut::<Steps>();
@@ -154,10 +165,12 @@ fn run_ticks(world: &mut World, reading: &mut QueryState<ObjectData>, writing: &
             let base = EntityObjects::new(world.resource::<ObjectIndex>(), &query);
             let ids: BTreeSet<ObjectId> = changes.iter().map(Change::id).collect();
             let noted: Vec<(ObjectId, bool)> = ids.into_iter().map(|id| (id, steps(&base, id))).collect();
-            let stops: Vec<String> = stopped
-                .iter()
-                .map(|(id, fault)| format!("{} stopped stepping: {}", base.title(*id), fault.message))
-                .collect();
+            let told = |(id, fault): &(ObjectId, Fault)| {
+                let said = fault.logs.iter().map(|line| (LogLevel::Info, line.clone()));
+                let stops = format!("{} stopped stepping: {}", base.title(*id), fault.message);
+                said.chain([(LogLevel::Error, stops)]).collect::<Vec<_>>()
+            };
+            let stops: Vec<(LogLevel, String)> = stopped.iter().flat_map(told).collect();
             let mut steps = world.resource_mut::<Steps>();
             for (id, does) in noted {
                 if does {
@@ -167,7 +180,7 @@ fn run_ticks(world: &mut World, reading: &mut QueryState<ObjectData>, writing: &
                 };
             }
             let mut outbox = world.resource_mut::<Outbox>();
-            stops.into_iter().for_each(|told| outbox.log(LogLevel::Error, told));
+            stops.into_iter().for_each(|(level, told)| outbox.log(level, told));
         }
         let mut outbox = world.resource_mut::<Outbox>();
         logs.into_iter().for_each(|line| outbox.log(LogLevel::Info, line));
@@ -191,7 +204,8 @@ fn stop(world: &mut World, id: ObjectId, clock: Clock) {
     let envelope = pipeline.envelope(TIMER, Target::Id(id), selector, args, (clock.unix_ms)());
     let message = pipeline.number(envelope);
     pipeline.numbered.push_back(message);
-    let told = "an object stopped stepping: it worked for too long in single calls".to_string();
+    let told =
+        "an object stopped stepping: it worked for too long in single calls, or the program was at fault".to_string();
     world.resource_mut::<Outbox>().log(LogLevel::Error, told);
 }
 
@@ -199,7 +213,7 @@ fn stop(world: &mut World, id: ObjectId, clock: Clock) {
 fn may_start_or_stop(change: &Change) -> bool {
     match change {
         Change::SetSlot { slot, .. } => slot.as_str() == "stepping",
-        Change::Create(_) | Change::Delete(_) => true,
+        Change::Create(_) | Change::Delete(..) => true,
         _ => false,
     }
 }

@@ -107,7 +107,7 @@ impl Bench {
     }
 
     fn hash(&self) -> String {
-        world_hash(self.replica.image.iter().map(crate::object::Object::as_ref))
+        world_hash(&self.replica.image)
     }
 }
 
@@ -180,6 +180,39 @@ fn a_subscriber_that_loses_an_event_says_so_and_is_told_everything_again() {
 }
 
 #[test]
+fn what_was_deleted_is_told_by_its_last_name_also_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w");
+    let mut world = Bench::open(&path);
+    for line in ["create_thing ball", "create_thing keeper held=@ball", "rename ball to=globe", "delete globe"] {
+        world.ask(line).unwrap();
+    }
+    let told = "was deleted on 1970-01-01 at 00:00:01 UTC by message 5. `undo 5` brings it back";
+    let fault = world.ask("= world.keeper.held:describe()").unwrap_err();
+    assert!(fault.starts_with("globe (<") && fault.contains(told), "{fault}");
+    let (stands, hash) = (world.replica.image.clone(), world.hash());
+    // From the log alone, and from the snapshots.
+    for is_clean in [false, true] {
+        if is_clean {
+            close_world(&mut world.app);
+        }
+        drop(world);
+        world = Bench::open(&path);
+        assert_eq!(world.ask("= world.keeper.held:describe()").unwrap_err(), fault);
+        assert_eq!((&world.replica.image, world.hash()), (&stands, hash.clone()));
+    }
+    world.ask("undo 5").unwrap();
+    assert_eq!(world.ask("= world.keeper.held.h"), world.ask("= world.proto.h"));
+    assert!(world.replica.image.tombstones().is_empty());
+    world.ask("redo").unwrap();
+    assert_eq!(world.replica.image.tombstones().len(), 1);
+    let hash = world.hash();
+    close_world(&mut world.app);
+    let report = Reader::open(&path).unwrap().verify(&mut TickReplay::new()).unwrap();
+    assert_eq!((report.damages, report.world_hash), (vec![], hash));
+}
+
+#[test]
 fn a_failed_message_is_tried_again_or_dismissed() {
     let dir = tempfile::tempdir().unwrap();
     let mut world = Bench::open(&dir.path().join("w"));
@@ -213,7 +246,7 @@ fn hash_of_components(
     objects: Query<crate::components::ObjectData>,
 ) -> String {
     let all = crate::components::EntityObjects::new(&index, &objects);
-    world_hash(all.ids().into_iter().filter_map(|id| all.object(id)))
+    world_hash(&all)
 }
 
 const NOTE: &str = "add_method b selector=note source=\"function(self, n) table.insert(self.seen, n) return n end\"";
@@ -368,6 +401,93 @@ fn a_step_that_works_too_long_is_stopped_by_a_message() {
     world.run_until(|replica| Bench::slot(replica, "quick", "n").parse::<f64>().unwrap() > 20.0);
     assert_eq!(Bench::slot(&world.replica, "slow", "n"), "0");
     world.ask("stop_stepping quick").unwrap();
+    let hash = world.hash();
+    close_world(&mut world.app);
+    let report = Reader::open(&path).unwrap().verify(&mut TickReplay::new()).unwrap();
+    assert_eq!((report.damages, report.world_hash), (vec![], hash));
+}
+
+#[test]
+fn what_the_clock_ended_stays_ended_when_the_world_is_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w");
+    let mut world = Bench::open_with(&path, Clock { unix_ms: || 1_000, monotonic: ticking });
+    world.ask("create_thing a n=0").unwrap();
+    let compares = "= (function() world.a.n = 1 for i = 1, 200000 do local less = 'ab' <= 'ac' end end)()";
+    assert!(world.ask(compares).unwrap_err().contains("worked for too long in single calls"));
+    let (problems, hash) = (world.replica.problems.clone(), world.hash());
+    close_world(&mut world.app);
+    drop(world);
+    // This clock stands still: run again, the turn would come to its end.
+    let mut world = Bench::open(&path);
+    world.ask("get a n").unwrap();
+    assert_eq!((&world.replica.problems, world.hash()), (&problems, hash.clone()));
+    close_world(&mut world.app);
+    let report = Reader::open(&path).unwrap().verify(&mut TickReplay::new()).unwrap();
+    assert_eq!((report.damages, report.world_hash), (vec![], hash));
+}
+
+#[test]
+fn a_vm_in_doubt_is_made_anew_while_everything_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w");
+    let mut world = Bench::open_with(&path, Clock { unix_ms: || 1_000, monotonic: ticking });
+    for line in [
+        "create_thing b seen=[]",
+        NOTE,
+        "create_thing m n=0",
+        "add_method m selector=step source=\"function(self) self.n += 1 if self.n % 9 == 0 then post(world.b, 'note', self.n) end end\"",
+        "start_stepping m",
+        "create_thing a n=0 items=[]",
+        "add_method a selector=deep source=\"function(self) self.n += 1 table.insert(self.items, 9) return 1 + self:deep() end\"",
+        "add_method a selector=eat source=\"function(self) self.n += 1 local t = {} while true do t[#t + 1] = ('x'):rep(1000000) .. #t end end\"",
+        "add_method a selector=fall source=\"function(self) self.n += 1 self.items = {9} self:set('k', 1) end\"",
+        "add_method a selector=go source=\"function(self) self.n += 1 table.insert(self.items, self.n) post(world.b, 'note', -self.n) return self.n end\"",
+        "= (function() every(0.05, world.b, 'note', 'timer') end)()",
+    ] {
+        world.ask(line).unwrap();
+    }
+    for (rounds, line) in ["deep a", "eat a", "fall a", "deep a", "fall a"].into_iter().enumerate() {
+        // Both are delivered in one frame.
+        world.port.send(Bench::command(line)).unwrap();
+        crate::language::tests::let_strike(usize::from(line == "fall a"));
+        assert_eq!(world.ask("go a"), Ok(Value::Number(rounds as f64 + 1.0)), "{line}");
+        assert_eq!(world.replica.problems.len(), rounds + 1, "{line}");
+    }
+    assert_eq!(Bench::slot(&world.replica, "a", "items"), "[1, 2, 3, 4, 5]");
+    let n = Bench::slot(&world.replica, "m", "n").parse::<f64>().unwrap();
+    world.run_until(|replica| Bench::slot(replica, "m", "n").parse::<f64>().unwrap() > n + 30.0);
+    world.ask("stop_stepping m").unwrap();
+    world.run_until(|replica| Bench::slot(replica, "b", "seen").contains("-5"));
+    let hash = world.hash();
+    close_world(&mut world.app);
+    let report = Reader::open(&path).unwrap().verify(&mut TickReplay::new()).unwrap();
+    assert_eq!((report.damages, report.world_hash), (vec![], hash));
+}
+
+#[test]
+fn a_tick_in_which_the_program_panics_runs_again_and_who_does_it_twice_stops() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w");
+    let mut world = Bench::open_with(&path, Clock { unix_ms: || 1_000, monotonic: ticking });
+    for name in ["one", "two"] {
+        world.ask(&format!("create_thing {name} n=0")).unwrap();
+    }
+    world.ask("add_method one selector=step source=\"function(self) self.n += 1 end\"").unwrap();
+    world.ask("add_method two selector=step source=\"function(self) self:set('n', self.n + 1) end\"").unwrap();
+    world.ask("start_stepping one").unwrap();
+    world.ask("start_stepping two").unwrap();
+    let n = |replica: &Replica, name: &str| Bench::slot(replica, name, "n").parse::<f64>().unwrap();
+    world.run_until(|replica| n(replica, "two") > 5.0);
+    crate::language::tests::let_strike(1);
+    let before = n(&world.replica, "two");
+    world.run_until(|replica| n(replica, "two") > before + 5.0);
+    assert_eq!(Bench::slot(&world.replica, "two", "stepping"), "true");
+    crate::language::tests::let_strike(3);
+    world.run_until(|replica| Bench::slot(replica, "two", "stepping") == "false");
+    let before = n(&world.replica, "one");
+    world.run_until(|replica| n(replica, "one") > before + 5.0);
+    world.ask("stop_stepping one").unwrap();
     let hash = world.hash();
     close_world(&mut world.app);
     let report = Reader::open(&path).unwrap().verify(&mut TickReplay::new()).unwrap();

@@ -150,9 +150,13 @@ pub fn result_text(result: &Value, objects: &dyn Objects) -> String {
     }
 }
 
-/// A fault in words: what happened, the nearest names, where.
+/// A fault in words: what the turn said before, what happened, the nearest names, where.
 pub fn fault_text(fault: &Fault) -> String {
-    let mut out = sentence(fault);
+    let mut out = String::new();
+    for line in &fault.logs {
+        let _ = writeln!(out, "{line}");
+    }
+    out.push_str(&sentence(fault));
     for place in &fault.trace {
         let _ = write!(out, "\n  at {place}");
     }
@@ -193,7 +197,7 @@ pub fn change_lines(changes: &[Change], objects: &dyn Objects) -> Vec<String> {
             Change::Create(object) => {
                 Some(format!("{} is new, a child of {}", object.title(), parents(&object.parents)))
             }
-            Change::Delete(object) => Some(format!("{} is deleted", object.title())),
+            Change::Delete(object, _) => Some(format!("{} is deleted", object.title())),
             Change::SetSlot { slot, before: Some(before), after: Some(after), .. }
                 if before.doc != after.doc && slot_text(before, objects) == slot_text(after, objects) =>
             {

@@ -147,7 +147,7 @@ impl Plan {
         let (mut changes, mut renames, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for change in self.objects.iter().flat_map(Planned::changes) {
             match change {
-                Change::Delete(_) => changes.push(change),
+                Change::Delete(..) => changes.push(change),
                 Change::Rename { id, before, after } => renames.push((id, before, after)),
                 _ => others.push(change),
             }

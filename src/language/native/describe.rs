@@ -18,7 +18,7 @@ pub(super) fn describe(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     call.account_scan();
     let draft = &call.active.draft;
     let Some(object) = draft.object(call.receiver) else {
-        return Err(crate::language::send::gone(&call.title()));
+        return Err(call.gone());
     };
     let (hidden, looked_at) = hidden_slots(draft, object.id);
     let mut out = text(draft, object);

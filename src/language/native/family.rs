@@ -1,7 +1,7 @@
 //! `clone`, `copy`, `delete`, `rename`, `add_parent`, `remove_parent`, and making an object by naming it.
 
 use super::references::tell_referrers;
-use super::{Args, Call, slot_name};
+use super::{ASKED, Args, Call, slot_name};
 use crate::language::crossing::Stale;
 use crate::language::object_file::is_built_in;
 use crate::language::turn::Active;
@@ -27,7 +27,7 @@ pub(super) fn clone(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
 /// `copy as=p1`: the same parents, a copy of every own slot, no name.
 pub(super) fn copy(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     let origin = call.active.draft.object(call.receiver).map(ObjectRef::to_object);
-    let Some(origin) = origin else { return Err(crate::language::send::gone(&call.title())) };
+    let Some(origin) = origin else { return Err(call.gone()) };
     make(call, origin.parents.clone(), Some(origin))
 }
 
@@ -75,7 +75,7 @@ pub(in crate::language) fn start_timer(
     }
     let prototype = ObjectId::genesis("timer");
     if active.draft.object(prototype).is_none() {
-        return Err(crate::language::send::gone("timer"));
+        return Err(active.gone(prototype));
     }
     let mut timer = Object::new(active.next_id());
     timer.parents = vec![prototype];
@@ -190,7 +190,7 @@ pub(super) fn delete(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     let heirs = children(&call.active.draft, call.receiver);
     let draft = &call.active.draft;
     let Some(object) = draft.object(call.receiver).map(ObjectRef::to_object) else {
-        return Err(crate::language::send::gone(&call.title()));
+        return Err(call.gone());
     };
     if is_needed(object.id) {
         let message = format!("{} can't be deleted: the world itself uses it", call.title());
@@ -219,7 +219,8 @@ pub(super) fn delete(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
         tell_referrers(call, object.id)?;
     }
     call.stale.push((object.id, Stale::Everything));
-    call.active.draft.apply(Change::Delete(Box::new(object)));
+    let tombstone = call.active.burial.of(&object);
+    call.active.draft.apply(Change::Delete(Box::new(object), tombstone));
     Ok(Value::Nil)
 }
 
@@ -255,7 +256,9 @@ pub(super) fn add_parent(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
         let message = format!("{} delegates to {} already", call.title(), draft.title(parent));
         return Err(Fault::new(FaultKind::BadArgument, message));
     }
-    if ancestors(draft, parent).contains(&call.receiver) {
+    let path = ancestors(draft, parent);
+    call.cost += ASKED * path.len();
+    if path.contains(&call.receiver) {
         let message = format!(
             "{} can't delegate to {}, which delegates to it: the path would go in a circle",
             call.title(),

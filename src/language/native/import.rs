@@ -3,7 +3,8 @@
 use super::Call;
 use crate::language::crossing::Stale;
 use crate::language::import::plan_import;
-use crate::object::{Draft, Fault, FaultKind, MapKey, ObjectId, Value};
+use crate::object::{Change, Draft, Fault, FaultKind, MapKey, ObjectId, Value};
+use std::collections::HashSet;
 
 /// Faults that a refusal lists one by one.
 const FAULTS_SHOWN: usize = 20;
@@ -40,8 +41,17 @@ pub(super) fn import(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
         return Err(refused(&faults));
     }
     let counts = plan.counts();
-    for change in plan.changes() {
+    let changes = plan.changes();
+    let made: HashSet<ObjectId> =
+        changes.iter().filter(|change| matches!(change, Change::Create(_))).map(Change::id).collect();
+    for mut change in changes {
         let id = change.id();
+        // What is replaced whole goes only to come back.
+        if let Change::Delete(object, tombstone) = &mut change
+            && !made.contains(&id)
+        {
+            *tombstone = call.active.burial.of(object);
+        }
         if call.stale.last().is_none_or(|(last, _)| *last != id) {
             call.stale.push((id, Stale::Everything));
         }
@@ -55,7 +65,9 @@ fn files(argument: &Value) -> Result<Vec<(String, String)>, Fault> {
         let message = "`files` takes a map from the names of files to their texts";
         Fault::new(FaultKind::BadArgument, message)
     };
-    let Value::Map(entries) = argument else { return Err(shape()) };
+    let Value::Map(entries) = argument else {
+        return if *argument == Value::list(Vec::new()) { Ok(Vec::new()) } else { Err(shape()) };
+    };
     let file = |entry: (&MapKey, &Value)| match entry {
         (MapKey::Text(name), Value::Text(text)) => Ok((name.clone(), text.clone())),
         _ => Err(shape()),

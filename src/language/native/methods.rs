@@ -55,6 +55,9 @@ pub(super) fn add_method(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
         },
     };
     let version = accept_method(&mut active.draft, call.receiver, selector.clone(), version);
+    for note in judged.notes {
+        active.log(format!("note: {note}"))?;
+    }
     call.stale.push((call.receiver, Stale::Slot(selector.to_string())));
     Ok(Value::Text(signature(&selector, &version)))
 }

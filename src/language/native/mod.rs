@@ -22,6 +22,8 @@ use crate::object::{Fault, FaultKind, Name, ObjectId, Objects, Slot, SlotContent
 const PARSE: usize = 20_000;
 /// Safepoints that take as long as looking at one object of the world.
 pub(super) const SCAN: usize = 16;
+/// Safepoints that take as long as asking one object for a slot.
+const ASKED: usize = 2;
 
 /// One root message.
 pub struct NativeSpec {
@@ -325,10 +327,10 @@ pub(super) struct Args {
 
 impl Args {
     /// Puts positional arguments under the names of the parameters; refuses what the message doesn't take.
-    pub(super) fn bind(mut self, spec: &NativeSpec) -> Result<Self, Fault> {
+    pub(super) fn bind(mut self, title: &str, spec: &NativeSpec) -> Result<Self, Fault> {
         let placed = std::mem::take(&mut self.positional);
         if placed.len() > spec.params.len() && !spec.takes_slots {
-            return Err(too_many(spec.selector, spec.params));
+            return Err(too_many(title, spec.selector, spec.params, placed.len()));
         }
         let mut rest = Vec::new();
         for (index, value) in placed.into_iter().enumerate() {
@@ -385,17 +387,18 @@ pub(super) fn unknown_parameter<'a, P: AsRef<str> + 'a>(selector: &str, name: &s
 }
 
 /// The fault of more arguments than parameters.
-pub(super) fn too_many<P: AsRef<str>>(selector: &str, params: &[P]) -> Fault {
-    let message = match params {
-        [] => format!("{selector} takes no arguments"),
-        params => {
-            format!(
-                "too many arguments: {selector} takes {}",
-                params.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ")
-            )
-        }
-    };
-    Fault::new(FaultKind::BadArgument, message)
+pub(super) fn too_many<P: AsRef<str>>(title: &str, selector: &str, params: &[P], came: usize) -> Fault {
+    Fault::new(FaultKind::BadArgument, format!("{title}.{selector} takes {}, and {came} came", takes(params)))
+}
+
+/// `no arguments`, `1 argument (a)`, `2 arguments (a, b)`.
+pub(super) fn takes<P: AsRef<str>>(params: &[P]) -> String {
+    let names: Vec<&str> = params.iter().map(AsRef::as_ref).collect();
+    match names.as_slice() {
+        [] => "no arguments".to_string(),
+        [one] => format!("1 argument ({one})"),
+        names => format!("{} arguments ({})", names.len(), names.join(", ")),
+    }
 }
 
 /// One root message on its way.
@@ -414,6 +417,11 @@ impl Call<'_, '_> {
         self.active.draft.title(self.receiver)
     }
 
+    /// That the receiver was deleted.
+    pub(super) fn gone(&self) -> Fault {
+        self.active.gone(self.receiver)
+    }
+
     /// The whole world is about to be looked through.
     pub(super) fn account_scan(&mut self) {
         self.account(Scan::Objects);
@@ -426,11 +434,7 @@ impl Call<'_, '_> {
     /// Sets (or takes away) an own slot of the receiver.
     pub(super) fn put(&mut self, name: Name, slot: Option<Slot>) -> Result<(), Fault> {
         self.stale.push((self.receiver, Stale::Slot(name.to_string())));
-        if self.active.draft.set_slot(self.receiver, name, slot) {
-            Ok(())
-        } else {
-            Err(super::send::gone(&self.title()))
-        }
+        if self.active.draft.set_slot(self.receiver, name, slot) { Ok(()) } else { Err(self.gone()) }
     }
 
     /// As [`Self::object`], also one that was deleted.
@@ -445,7 +449,7 @@ impl Call<'_, '_> {
     pub(super) fn object(&self, name: &str) -> Result<ObjectId, Fault> {
         match self.args.value(name)? {
             Value::Object(id) if self.active.draft.object(id).is_some() => Ok(id),
-            Value::Object(id) => Err(super::send::gone(&self.active.draft.title(id))),
+            Value::Object(id) => Err(self.active.gone(id)),
             Value::Text(text) => {
                 self.active.draft.named(&text).ok_or_else(|| unknown_object(&self.active.draft, &text))
             }
@@ -467,7 +471,14 @@ pub(super) fn unknown_object(objects: &dyn Objects, name: &str) -> Fault {
     };
     // A word of any length may come here: the answer shows its beginning.
     let shown: String = name.chars().take(64).collect();
-    Fault::new(FaultKind::UnknownObject, format!("no object is called `{shown}`{near}")).suggesting(suggestions)
+    let tombstones = objects.tombstones();
+    let last = tombstones.values().filter(|tombstone| *tombstone.name == *name).max_by_key(|of| of.deleted_at);
+    let deleted = last.map_or_else(String::new, |last| match last.message {
+        0 => format!("; one that was is deleted since {}", last.moment()),
+        message => format!("; one that was is deleted since {}, and `undo {message}` brings it back", last.moment()),
+    });
+    let message = format!("no object is called `{shown}`{deleted}{near}");
+    Fault::new(FaultKind::UnknownObject, message).suggesting(suggestions)
 }
 
 #[cfg(test)]

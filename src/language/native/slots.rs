@@ -1,11 +1,11 @@
 //! `set`, `get`, `remove_slot`, `rename_slot`, `document`.
 
-use super::{Call, slot_name};
+use super::{ASKED, Call, slot_name};
 use crate::language::crossing::Stale;
 use crate::language::syntax::SEND;
 use crate::object::{
     Change, Fault, FaultKind, MapKey, MethodVersion, Name, Objects, Slot, SlotContent, Value, inherited, lookup,
-    nearest,
+    lookup_through, nearest,
 };
 
 /// Most bytes of a slot's documentation.
@@ -51,7 +51,9 @@ fn shape() -> Fault {
 pub(super) fn get(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     let name = call.args.text("slot")?;
     let draft = &call.active.draft;
-    if let Some(found) = lookup(draft, call.receiver, &name) {
+    let (found, asked) = lookup_through(draft, call.receiver, &name);
+    call.cost += ASKED * asked.len();
+    if let Some(found) = found {
         return match &found.slot.content {
             SlotContent::Value(value) => Ok(value.clone()),
             SlotContent::Method(method) => Ok(Value::Text(method.source.clone())),
@@ -90,7 +92,7 @@ pub(super) fn rename_slot(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
         return Ok(Value::Object(id));
     }
     let draft = &mut call.active.draft;
-    let Some(object) = draft.object(id) else { return Err(crate::language::send::gone(&title)) };
+    let Some(object) = draft.object(id) else { return Err(call.active.gone(id)) };
     if object.slots.get(&to).is_some() {
         let message = format!("{title} has a slot `{to}` already; remove_slot {title} {to} takes it away");
         return Err(Fault::new(FaultKind::BadName, message));

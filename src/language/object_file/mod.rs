@@ -198,7 +198,7 @@ pub(crate) mod tests {
   order = { "x", "color", "empty", "friend", "lines", "long", "move_by", "no", "none", "note", "plain", "strange" },
   slots = {
     color = { 0.2, 0.6, 1 },
-    empty = { map = {} },
+    empty = {},
     friend = { ref = "brick" },
     lines = [=[
 a]]

@@ -209,7 +209,7 @@ fn wrapped(word: &str, inner: &Part, link: &mut Link<'_>, depth: usize) -> Read<
             None => Err((line, "`number` stands for \"nan\", \"inf\" or \"-inf\"".into())),
         },
         ("map", Literal::Table(entries)) if entries.is_empty() => map([], line),
-        ("map", _) => Err((line, "`map` stands for the empty map only: { map = {} }".into())),
+        ("map", _) => Err((line, "`map` stands for the empty list only: { map = {} }".into())),
         ("value", Literal::Table(entries)) => container(entries, line, link, depth),
         ("method", _) => Err((line, "a method stands in a slot of its own, not inside a value".into())),
         ("conflict", _) => Err((line, "two versions of this are still in conflict: keep one of them".into())),

@@ -102,7 +102,7 @@ impl Writer<'_> {
             Value::Text(text) => self.text(text),
             Value::Object(id) => self.reference(*id),
             Value::List(items) => self.items(items, indent),
-            Value::Map(entries) if entries.is_empty() => self.put("{ map = {} }"),
+            Value::Map(entries) if entries.is_empty() => self.put("{}"),
             Value::Map(entries) if looks_wrapped(entries) => {
                 self.put("{ value = ");
                 self.entries(entries, indent);
