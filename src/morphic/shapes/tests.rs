@@ -1,3 +1,5 @@
+//! What each shape draws and answers, and that no value of a slot hurts it.
+
 use super::super::mirror::tests::{name, object, settled, told};
 use super::super::picture::{Act, Detail, Emphasis, Look, Mark, Picture, Track};
 use super::super::{measure::width_of, tokens};
