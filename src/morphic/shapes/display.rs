@@ -5,7 +5,7 @@ use super::super::measure::{Face, width_of};
 use super::super::picture::Act;
 use super::super::tokens;
 use super::button;
-use super::canvas::{Canvas, HEADING, MARGIN, NAME_SIZE};
+use super::canvas::{Canvas, HEADING, MARGIN, NAME_SIZE, ROW, ROW_SIZE, grown};
 use super::card::shown;
 use crate::object::Value;
 
@@ -37,7 +37,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>) {
     let width = canvas.size[0];
     let rows = rows_of(&buttons, width - 2.0 * MARGIN);
     let foot = if rows.is_empty() { 0.0 } else { rows.len() as f32 * (BUTTON + GAP) + 4.0 };
-    let fault = if canvas.fault.is_some() { 22.0 } else { 0.0 };
+    let fault = if canvas.fault.is_some() { ROW } else { 0.0 };
     canvas.size[1] = HEADING + VALUE_ROOM + foot + fault;
     if !canvas.body() {
         return;
@@ -57,7 +57,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>) {
         let mut x = middle - wide / 2.0;
         for (selector, width) in row {
             let bounds = Bounds::new([x, y], [width, BUTTON]);
-            canvas.round(super::canvas::grown(bounds, 1.0), button::CORNER + 1.0, tokens::LINE);
+            canvas.round(grown(bounds, 1.0), button::CORNER + 1.0, tokens::LINE);
             canvas.round(bounds, button::CORNER, tokens::RAISED);
             button::label(canvas, &told(&selector), bounds);
             canvas.spot(bounds, Act::Send { selector, args: Vec::new() });
@@ -67,8 +67,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>) {
     }
     if let Some(problem) = canvas.fault {
         let text = format!("{} failed", problem.envelope.selector);
-        let at = [middle, canvas.size[1] - 14.0];
-        canvas.words_about(&text, (Face::Mono, 12.0), tokens::RED, at, width - 2.0 * MARGIN);
+        let at = [middle, canvas.size[1] - ROW / 2.0 - 4.0];
+        canvas.words_about(&text, (Face::Mono, ROW_SIZE), tokens::RED, at, width - 2.0 * MARGIN);
     }
 }
 

@@ -17,14 +17,11 @@ const TICK: f32 = 12.0;
 
 pub(super) fn draw(canvas: &mut Canvas<'_>) {
     canvas.size[0] = canvas.size[0].max(NARROWEST);
-    let items: Vec<&Value> = match canvas.value("items") {
-        Some(Value::List(items)) => items.iter().take(1 + MAX_ROWS.max(canvas.size[1] as usize)).collect(),
-        _ => Vec::new(),
+    let items = match canvas.value("items") {
+        Some(Value::List(items)) => Some(items),
+        _ => None,
     };
-    let all = match canvas.value("items") {
-        Some(Value::List(items)) => items.len(),
-        _ => 0,
-    };
+    let all = items.map_or(0, |items| items.len());
     let faults = usize::from(canvas.fault.is_some());
     let lines = canvas.rows_in(all.max(1) + faults, MAX_ROWS);
     if !canvas.body() {
@@ -36,7 +33,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>) {
     let left = lines.saturating_sub(faults);
     let count = if all > left { left.saturating_sub(1) } else { all };
     let chosen = canvas.number("chosen").unwrap_or(0.0);
-    for (place, item) in items.iter().take(count).enumerate() {
+    for (place, item) in items.into_iter().flat_map(|items| items.iter()).take(count).enumerate() {
         row(canvas, place, item, chosen == (place + 1) as f64);
     }
     let mut place = count;

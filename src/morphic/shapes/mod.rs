@@ -13,8 +13,8 @@ mod slider;
 
 pub use card::value_color;
 
-use super::Mirror;
-use super::picture::{Act, Look, Picture};
+use super::picture::{Act, Look, Picture, Spot};
+use super::{Bounds, Mirror};
 use crate::language::is_built_in;
 use crate::object::{ObjectId, Objects, Value, lookup};
 use canvas::Canvas;
@@ -43,8 +43,8 @@ pub fn picture_of(mirror: &Mirror, id: ObjectId, look: Look) -> Option<Picture> 
     }
     let mut picture = canvas.into_picture();
     if is_clicked {
-        let whole = super::Bounds::new([0.0, 0.0], picture.size);
-        picture.spots.insert(0, super::picture::Spot { bounds: whole, act: Act::Click });
+        let whole = Bounds::new([0.0, 0.0], picture.size);
+        picture.spots.insert(0, Spot { bounds: whole, act: Act::Click });
     }
     Some(picture)
 }
