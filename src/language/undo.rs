@@ -9,7 +9,7 @@ use super::turn::Active;
 use super::vm::Vm;
 use crate::object::{
     Change, Draft, Edit, EditKind, Fault, FaultKind, Name, Object, ObjectId, ObjectRef, Objects, PastTurn, PastTurns,
-    Reversal, Slot, Target, Value, ancestors, shortened,
+    Reversal, Slot, SlotContent, Target, Value, ancestors, shortened,
 };
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -146,8 +146,8 @@ fn stale_by(change: &Change) -> Option<(ObjectId, Stale)> {
     let what = match change {
         Change::Create(_) | Change::Delete(_) => Stale::Everything,
         Change::SetSlot { slot, .. } | Change::EditSlot { slot, .. } => Stale::Slot(slot.to_string()),
-        Change::SetParents { .. } => Stale::Delegation,
-        Change::AddVersion { .. } | Change::RemoveVersion { .. } | Change::Rename { .. } => return None,
+        Change::SetParents { .. } | Change::Rename { .. } => Stale::Delegation,
+        Change::AddVersion { .. } | Change::RemoveVersion { .. } => return None,
     };
     Some((change.id(), what))
 }
@@ -284,7 +284,11 @@ fn take_back_edits(draft: &mut Draft<'_>, id: ObjectId, slot: &Name, edits: &[Ed
         }
         inverse.push(back);
     }
-    draft.edit_slot(id, slot, inverse);
+    if !draft.edit_slot(id, slot, inverse) {
+        let doc = draft.object(id).and_then(|object| object.slots.get(slot)).map(|slot| slot.doc.clone());
+        let whole = Slot { content: SlotContent::Value(value), doc: doc.unwrap_or_default() };
+        draft.set_slot(id, slot.clone(), Some(whole));
+    }
     Ok(())
 }
 

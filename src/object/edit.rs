@@ -74,6 +74,17 @@ impl Edit {
         }
     }
 
+    /// Whether it puts something into an empty map of a slot's value. No edit takes that back, for an edit never empties a
+    /// map.
+    pub(super) fn fills_empty_map(&self, value: &Value) -> bool {
+        let mut container = value;
+        for key in &self.path {
+            let Some(inner) = container.entry(key) else { return false };
+            container = inner;
+        }
+        matches!(container, Value::Map(entries) if entries.is_empty())
+    }
+
     /// Whether it changes nothing.
     pub(super) fn is_idle(&self) -> bool {
         match &self.kind {
