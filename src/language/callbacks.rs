@@ -3,7 +3,7 @@
 use super::crossing::{Shared, Stale, id_from, raise};
 use super::native::{Args, NATIVES, slot_name, start_timer};
 use super::send::{Kind, Resend, not_a_method};
-use super::values::{from_lua_charged, no_key, not_utf8};
+use super::values::{from_lua, from_lua_charged, no_key, not_utf8};
 use crate::object::{Fault, FaultKind, ObjectId, Objects};
 use mlua::{Lua, LuaString, MultiValue, Table, Value as LuaValue, Variadic};
 use std::rc::Rc;
@@ -74,6 +74,15 @@ pub(super) fn connect(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> mlua::Re
         slot_name(&name.to_string_lossy()).map(|_| ()).map_err(raise)
     })?;
     cross.set("check_name", check_name)?;
+
+    let s = shared.clone();
+    let check_text = lua.create_function(move |_, text: LuaValue| {
+        if s.fuel.left() >= 0 {
+            s.fuel.set(s.fuel.left().saturating_add(1)); // the call itself, which is spared for a text that is known
+        }
+        from_lua(&text, &s.proxies).map(|_| ()).map_err(|fault| s.doom(fault))
+    })?;
+    cross.set("check_text", check_text)?;
 
     let refuse_key = lua.create_function(|_, _: LuaValue| -> mlua::Result<()> { Err(raise(no_key())) })?;
     cross.set("refuse_key", refuse_key)?;

@@ -138,14 +138,19 @@ pub(super) fn id_from(bytes: &mlua::LuaString) -> Option<ObjectId> {
 pub(super) enum Stale {
     /// One slot was set or taken away.
     Slot(String),
-    /// Its parents are others; its own slots are what they were.
+    /// Its parents or its name are others; its own slots are what they were.
     Delegation,
     /// It came to be or is gone.
     Everything,
 }
 
-/// Compiled methods by holder and selector, with the text that they were compiled from.
-pub(super) type Compiled = HashMap<(ObjectId, Name), (String, Function)>;
+/// A compiled method, with what it was compiled from.
+pub(super) struct Compiled {
+    pub(super) source: String,
+    /// How its holder was called.
+    pub(super) title: String,
+    pub(super) function: Function,
+}
 
 /// What the VM's callbacks share.
 pub(super) struct Shared {
@@ -170,7 +175,8 @@ pub(super) struct Shared {
     pub(super) unanswered: Function,
     pub(super) accessor: Function,
     pub(super) natives: RefCell<HashMap<&'static str, Function>>,
-    pub(super) compiled: RefCell<Compiled>,
+    /// By holder and selector.
+    pub(super) compiled: RefCell<HashMap<(ObjectId, Name), Compiled>>,
 }
 
 impl Shared {
@@ -241,9 +247,13 @@ impl Shared {
 
     /// Ends the turn, whatever its code catches: as a failed one with this fault.
     pub(super) fn doom(&self, fault: Fault) -> mlua::Error {
+        self.doom_by(fault, |active, fault| active.doom(fault))
+    }
+
+    fn doom_by(&self, fault: Fault, doom: fn(&mut Active<'_>, Fault) -> Fault) -> mlua::Error {
         let fault = bounded(fault, self.fuel.spent());
         self.fuel.set(-1);
-        match self.with(|active| active.doom(fault)) {
+        match self.with(|active| doom(active, fault)) {
             Ok(fault) => raise(fault),
             Err(error) => error,
         }
@@ -252,7 +262,9 @@ impl Shared {
     /// Brings every write made inside the VM into the draft. A write that can't be stored dooms the turn: the caches hold
     /// it, and the draft does not.
     pub(super) fn flush(&self) -> mlua::Result<()> {
-        self.fuel.unmetered(|| self.bring_writes()).map_err(|error| self.doom(fault_of(&error)))
+        self.fuel
+            .unmetered(|| self.bring_writes())
+            .map_err(|error| self.doom_by(fault_of(&error), |active, fault| active.doom_by_write(fault)))
     }
 
     fn bring_writes(&self) -> mlua::Result<()> {

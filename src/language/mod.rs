@@ -19,7 +19,7 @@ mod sends;
 mod services;
 mod syntax;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tick;
 mod turn;
 mod undo;

@@ -49,6 +49,8 @@ pub(super) struct Active<'a> {
     pub(super) issued_at: u64,
     /// Why the turn fails, whatever its code catches.
     doomed: Option<Fault>,
+    /// Whether it fails for something that it wrote. Where that is found depends on the caches, so nothing else counts then.
+    doomed_by_write: bool,
     /// Whether the whole world was looked through once.
     pub(super) scanned: bool,
     /// Whether the message is an import that has not begun.
@@ -84,6 +86,7 @@ impl<'a> Active<'a> {
             sequence: 0,
             issued_at: frame.issued_at,
             doomed: None,
+            doomed_by_write: false,
             scanned: false,
             may_import: false,
             unanswered: Vec::new(),
@@ -119,6 +122,14 @@ impl Active<'_> {
     /// The turn will fail with this fault, or with the one that came first.
     pub(super) fn doom(&mut self, fault: Fault) -> Fault {
         self.doomed.get_or_insert(fault).clone()
+    }
+
+    /// The same for a write that can't be stored, which goes before everything else.
+    pub(super) fn doom_by_write(&mut self, fault: Fault) -> Fault {
+        if !std::mem::replace(&mut self.doomed_by_write, true) {
+            self.doomed = None;
+        }
+        self.doom(fault)
     }
 
     /// Why the turn will fail, if that is certain.
@@ -243,11 +254,16 @@ impl Vm {
         code: impl FnOnce(&Self, &RefCell<Active<'a>>) -> mlua::Result<R>,
     ) -> Result<(R, Active<'a>), Fault> {
         let active = RefCell::new(active);
+        let mut spent = None;
         let result = self.refuel(fuel).and_then(|()| {
             self.shared.stage.play(&active, || {
-                let value = code(self, &active)?;
+                let value = code(self, &active);
+                if value.is_err() {
+                    spent = self.shared.fuel.spent();
+                    self.lift_bounds();
+                }
                 self.shared.flush()?;
-                Ok(value)
+                value
             })
         });
         let mut active = active.into_inner();
@@ -270,13 +286,13 @@ impl Vm {
             Ok(_) => Fault::new(FaultKind::Error, String::new()),
             Err(error) => fault_of(&error),
         };
-        let spent = self.shared.fuel.spent();
+        let spent = spent.or(self.shared.fuel.spent());
         let touched: Vec<ObjectId> = active.draft.changes().iter().map(Change::id).collect();
         let made = |change: &Change| matches!(change, Change::Create(_)).then(|| change.id());
         let made: Vec<ObjectId> = active.draft.changes().iter().filter_map(made).collect();
         self.take_back(&touched, &made);
         let mut fault = match active.doomed.take() {
-            Some(doom) if doom.trace.is_empty() => Fault { trace: fault.trace, ..doom },
+            Some(doom) if doom.trace.is_empty() && !active.doomed_by_write => Fault { trace: fault.trace, ..doom },
             Some(doom) => doom,
             None => bounded(fault, spent),
         };

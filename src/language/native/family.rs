@@ -243,6 +243,7 @@ pub(super) fn rename(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     }
     let after = free_name(draft, &to)?;
     call.active.draft.apply(Change::Rename { id: call.receiver, before, after: Some(after) });
+    call.stale.push((call.receiver, Stale::Delegation));
     Ok(Value::Object(call.receiver))
 }
 
