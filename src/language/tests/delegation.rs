@@ -119,7 +119,7 @@ fn ask(bench: &mut Bench, body: &str) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases(96)))]
+    #![proptest_config(ProptestConfig::with_cases(cases(64)))]
 
     #[test]
     fn what_methods_are_answered_agrees_with_the_naive_model(

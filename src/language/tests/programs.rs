@@ -108,8 +108,14 @@ pub(crate) fn programs(most: usize) -> impl Strategy<Value = Program> {
             .collect::<Vec<_>>()
     });
     // What every heir of `a` answers at the beginning.
-    let known = ["note", "tell", "go", "run"].map(|selector| {
-        let rule = if matches!(selector, "note" | "tell") { "lowmethod" } else { "highmethod" };
+    let known = [
+        ("note", "lowmethod"),
+        ("tell", "lowmethod"),
+        ("go", "highmethod"),
+        ("run", "highmethod"),
+        ("step", "stepmethod"),
+    ]
+    .map(|(selector, rule)| {
         let source = prop::collection::vec(any::<u16>(), 0..MOST_CHOICES)
             .prop_map(|chance| quoted(&expand(rule, &mut chance.into_iter())));
         source.prop_map(move |source| Step::Line(format!("add_method a selector={selector} source={source}")))
@@ -118,7 +124,7 @@ pub(crate) fn programs(most: usize) -> impl Strategy<Value = Program> {
         .prop_map(|(known, more)| [known, more].concat());
     let step = prop_oneof![
         14 => line("line"),
-        1 => (1..6_u8).prop_map(Step::Ticks),
+        3 => (1..6_u8).prop_map(Step::Ticks),
         1 => (1..700_u16).prop_map(Step::Pause),
     ];
     let fuel = prop_oneof![4 => Just(1_000_000_i64), 2 => Just(250_000_i64), 1 => 500..120_000_i64];

@@ -185,7 +185,7 @@ fn play(program: &Program, moments: &[Moment]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases(48)))]
+    #![proptest_config(ProptestConfig::with_cases(cases(32)))]
 
     #[test]
     fn a_random_world_wakes_as_it_was(program in programs(24), moments in prop::collection::vec(moments(), 0..40)) {
