@@ -3,7 +3,7 @@
 use super::crossing::{Shared, Stale, id_from, raise};
 use super::native::{Args, NATIVES, slot_name, start_timer};
 use super::send::{Kind, Resend, not_a_method};
-use super::values::{from_lua, from_lua_charged, no_key, not_utf8};
+use super::values::{from_lua_charged, no_key, not_utf8};
 use crate::object::{Fault, FaultKind, ObjectId, Objects};
 use mlua::{Lua, LuaString, MultiValue, Table, Value as LuaValue, Variadic};
 use std::rc::Rc;
@@ -76,11 +76,11 @@ pub(super) fn connect(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> mlua::Re
     cross.set("check_name", check_name)?;
 
     let s = shared.clone();
-    let check_text = lua.create_function(move |_, text: LuaValue| {
+    let check_text = lua.create_function(move |_, text: LuaString| {
         if s.fuel.left() >= 0 {
             s.fuel.set(s.fuel.left().saturating_add(1)); // the call itself, which is spared for a text that is known
         }
-        from_lua(&text, &s.proxies).map(|_| ()).map_err(|fault| s.doom(fault))
+        s.check_text(text)
     })?;
     cross.set("check_text", check_text)?;
 

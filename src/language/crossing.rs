@@ -23,6 +23,10 @@ const FREE_MISSES: usize = 10_000;
 /// Safepoints that take about as long as a miss.
 const MISS_PRICE: usize = 50;
 
+/// Texts of a turn that are not looked at twice: so many, of so many bytes at most, for they are kept until it ends.
+const KNOWN_TEXTS: usize = 1_000;
+const SHORT_TEXT: usize = 64;
+
 /// A fault on its way through Luau.
 #[derive(Debug)]
 pub(super) struct Raised(pub(super) Fault);
@@ -169,6 +173,9 @@ pub(super) struct Shared {
     pub(super) share: Function,
     pub(super) retire: Function,
     misses: Cell<usize>,
+    /// Texts of the turn that a slot can hold, and how many.
+    texts: Table,
+    known_texts: Cell<usize>,
     begin: Function,
     pub(super) send_step: Function,
     pub(super) bind: Function,
@@ -190,6 +197,8 @@ impl Shared {
             take_back: prelude.get("take_back")?,
             settle: prelude.get("settle")?,
             misses: Cell::new(0),
+            texts: views.get("texts")?,
+            known_texts: Cell::new(0),
             forget: prelude.get("forget")?,
             forget_object: prelude.get("forget_object")?,
             wrap: views.get("wrap")?,
@@ -322,7 +331,19 @@ impl Shared {
     /// A new turn begins.
     pub(super) fn begin(&self) -> mlua::Result<()> {
         self.misses.set(0);
+        self.known_texts.set(0);
         self.fuel.unmetered(|| self.begin.call(()))
+    }
+
+    /// Ends the turn for a text that no slot can hold.
+    pub(super) fn check_text(&self, text: mlua::LuaString) -> mlua::Result<()> {
+        let (bytes, known) = (text.as_bytes().len(), self.known_texts.get());
+        from_lua(&LuaValue::String(text.clone()), &self.proxies).map_err(|fault| self.doom(fault))?;
+        if bytes <= SHORT_TEXT && known < KNOWN_TEXTS {
+            self.known_texts.set(known + 1);
+            self.texts.raw_set(text, true)?;
+        }
+        Ok(())
     }
 
     pub(super) fn store(&self, id: ObjectId, name: &str, value: Value) -> mlua::Result<()> {

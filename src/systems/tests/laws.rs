@@ -3,7 +3,7 @@
 use super::*;
 use crate::language::tests::cases;
 use crate::language::tests::programs::{Program, Step, programs};
-use crate::object::{Objects, TICKS_A_SECOND};
+use crate::object::TICKS_A_SECOND;
 use proptest::prelude::*;
 use std::fs;
 use std::sync::Mutex;
