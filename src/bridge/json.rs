@@ -101,7 +101,7 @@ pub(super) fn changes(of: &[Change], objects: &dyn Objects) -> Json {
     for change in of {
         let id = change.id();
         match change {
-            Change::Create(object) => {
+            Change::Create(object, _) => {
                 out.push(entry(id, vec![("created", Some(json!(true))), ("parents", Some(parents(&object.parents)))]));
                 for (name, own) in object.slots.iter() {
                     out.push(entry(

@@ -92,7 +92,7 @@ impl ObjectDataMutItem<'_, '_> {
         use crate::object::Change;
         let Self { handle, parents, slots, versions, .. } = self;
         let object = match change {
-            Change::Create(_) | Change::Delete(..) => return,
+            Change::Create(..) | Change::Delete(..) => return,
             Change::Rename { .. } => ObjectMut {
                 name: &mut handle.0,
                 parents: &mut parents.bypass_change_detection().0,

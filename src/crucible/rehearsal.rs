@@ -180,7 +180,7 @@ impl Stage<'_> {
     fn told(&self, draft: &Draft<'_>, change: &Change) -> String {
         let title = draft.title(change.id());
         match change {
-            Change::Create(object) => format!("it makes the object {}", object.title()),
+            Change::Create(object, _) => format!("it makes the object {}", object.title()),
             Change::Delete(object, _) => format!("it deletes {}", object.title()),
             Change::SetSlot { slot, after: None, .. } => format!("it takes the slot {slot} of {title} away"),
             Change::SetSlot { slot, .. } | Change::EditSlot { slot, .. } => format!("it changes {slot} of {title}"),

@@ -96,6 +96,15 @@ pub(super) fn connect(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> mlua::Re
     })?;
     cross.set("shown", shown)?;
 
+    let s = shared.clone();
+    let check_text = lua.create_function(move |_, text: LuaString| {
+        if s.fuel.left() >= 0 {
+            s.fuel.set(s.fuel.left().saturating_add(1)); // the call itself, which is spared for a text that is known
+        }
+        s.check_text(text)
+    })?;
+    cross.set("check_text", check_text)?;
+
     let refuse_key = lua.create_function(|_, _: LuaValue| -> mlua::Result<()> { Err(raise(no_key())) })?;
     cross.set("refuse_key", refuse_key)?;
 

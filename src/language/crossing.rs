@@ -28,6 +28,10 @@ const ASKED_PRICE: usize = 2;
 /// Answers that the caches lacked between two looks at the clock.
 const CLOCK_EVERY: usize = 64;
 
+/// Texts of a turn that are not looked at twice: so many, of so many bytes at most, for they are kept until it ends.
+const KNOWN_TEXTS: usize = 1_000;
+const SHORT_TEXT: usize = 64;
+
 /// A fault on its way through Luau.
 #[derive(Debug)]
 pub(super) struct Raised(pub(super) Fault);
@@ -143,14 +147,19 @@ pub(super) fn id_from(bytes: &mlua::LuaString) -> Option<ObjectId> {
 pub(super) enum Stale {
     /// One slot was set or taken away.
     Slot(String),
-    /// Its parents are others; its own slots are what they were.
+    /// Its parents or its name are others; its own slots are what they were.
     Delegation,
     /// It came to be or is gone.
     Everything,
 }
 
-/// Compiled methods by holder and selector, with the text that they were compiled from.
-pub(super) type Compiled = HashMap<(ObjectId, Name), (String, Function)>;
+/// A compiled method, with what it was compiled from.
+pub(super) struct Compiled {
+    pub(super) source: String,
+    /// How its holder was called.
+    pub(super) title: String,
+    pub(super) function: Function,
+}
 
 /// What the VM's callbacks share.
 pub(super) struct Shared {
@@ -171,13 +180,17 @@ pub(super) struct Shared {
     misses: Cell<usize>,
     /// Answers that the caches lacked in this turn, and keep now.
     filled: Cell<usize>,
+    /// Texts of the turn that a slot can hold, and how many.
+    texts: Table,
+    known_texts: Cell<usize>,
     begin: Function,
     pub(super) send_step: Function,
     pub(super) bind: Function,
     pub(super) unanswered: Function,
     pub(super) accessor: Function,
     pub(super) natives: RefCell<HashMap<&'static str, Function>>,
-    pub(super) compiled: RefCell<Compiled>,
+    /// By holder and selector.
+    pub(super) compiled: RefCell<HashMap<(ObjectId, Name), Compiled>>,
 }
 
 impl Shared {
@@ -192,6 +205,8 @@ impl Shared {
             settle: prelude.get("settle")?,
             misses: Cell::new(0),
             filled: Cell::new(0),
+            texts: views.get("texts")?,
+            known_texts: Cell::new(0),
             forget: prelude.get("forget")?,
             forget_object: prelude.get("forget_object")?,
             wrap: views.get("wrap")?,
@@ -249,9 +264,13 @@ impl Shared {
 
     /// Ends the turn, whatever its code catches: as a failed one with this fault.
     pub(super) fn doom(&self, fault: Fault) -> mlua::Error {
+        self.doom_by(fault, |active, fault| active.doom(fault))
+    }
+
+    fn doom_by(&self, fault: Fault, doom: fn(&mut Active<'_>, Fault) -> Fault) -> mlua::Error {
         let fault = bounded(fault, self.fuel.spent());
         self.fuel.set(-1);
-        match self.with(|active| active.doom(fault)) {
+        match self.with(|active| doom(active, fault)) {
             Ok(fault) => raise(fault),
             Err(error) => error,
         }
@@ -260,7 +279,9 @@ impl Shared {
     /// Brings every write made inside the VM into the draft. A write that can't be stored dooms the turn: the caches hold
     /// it, and the draft does not.
     pub(super) fn flush(&self) -> mlua::Result<()> {
-        self.fuel.unmetered(|| self.bring_writes()).map_err(|error| self.doom(fault_of(&error)))
+        self.fuel
+            .unmetered(|| self.bring_writes())
+            .map_err(|error| self.doom_by(fault_of(&error), |active, fault| active.doom_by_write(fault)))
     }
 
     fn bring_writes(&self) -> mlua::Result<()> {
@@ -333,7 +354,19 @@ impl Shared {
     pub(super) fn begin(&self) -> mlua::Result<()> {
         self.misses.set(0);
         self.filled.set(0);
+        self.known_texts.set(0);
         self.fuel.unmetered(|| self.begin.call(()))
+    }
+
+    /// Ends the turn for a text that no slot can hold.
+    pub(super) fn check_text(&self, text: mlua::LuaString) -> mlua::Result<()> {
+        let (bytes, known) = (text.as_bytes().len(), self.known_texts.get());
+        from_lua(&LuaValue::String(text.clone()), &self.proxies).map_err(|fault| self.doom(fault))?;
+        if bytes <= SHORT_TEXT && known < KNOWN_TEXTS {
+            self.known_texts.set(known + 1);
+            self.texts.raw_set(text, true)?;
+        }
+        Ok(())
     }
 
     pub(super) fn store(&self, id: ObjectId, name: &str, value: Value) -> mlua::Result<()> {

@@ -1,6 +1,6 @@
 //! What a proxy's cache lacks: lookup along the delegation, root messages, `resend`, unanswered sends.
 
-use super::crossing::{Shared, raise};
+use super::crossing::{Compiled, Shared, raise};
 use super::fault::fault_of;
 use super::native::{self, Args, Call};
 use super::syntax::{SEND, parse_method};
@@ -120,12 +120,14 @@ impl Shared {
     pub(super) fn compile(&self, lua: &Lua, holder: ObjectId, selector: &str, source: &str) -> mlua::Result<Function> {
         let bad = |message: String| raise(Fault::new(FaultKind::BadMethod, message));
         let key = (holder, Name::new(selector).map_err(|error| bad(error.to_string()))?);
-        if let Some((text, function)) = self.compiled.borrow().get(&key)
-            && text == source
-        {
-            return Ok(function.clone());
-        }
+        // Errors name the method by its holder, also those that a method catches and stores.
         let title = self.with(|active| active.draft.title(holder))?;
+        if let Some(known) = self.compiled.borrow().get(&key)
+            && known.source == source
+            && known.title == title
+        {
+            return Ok(known.function.clone());
+        }
         let syntax = parse_method(source).map_err(|fault| bad(format!("{title}.{selector}, {fault}")))?;
         if let Some(fault) = syntax.unknown_global() {
             return Err(raise(fault));
@@ -136,7 +138,8 @@ impl Shared {
         let bound: MultiValue =
             self.fuel.unmetered(|| self.bind.call((id_text(holder), selector, native::takes(&syntax.params))))?;
         let function: Function = self.fuel.unmetered(|| chunk.into_function()?.call(bound))?;
-        self.compiled.borrow_mut().insert(key, (source.to_string(), function.clone()));
+        let known = Compiled { source: source.to_string(), title, function: function.clone() };
+        self.compiled.borrow_mut().insert(key, known);
         Ok(function)
     }
 

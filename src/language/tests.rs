@@ -5,10 +5,13 @@ use super::*;
 use crate::object::*;
 use uuid::Uuid;
 
+mod delegation;
+mod laws;
+pub(crate) mod programs;
 mod views;
 
 /// Cases of a law: as many as `WORKBENCH_CASES` says, or the given number.
-fn cases(usual: u32) -> u32 {
+pub(crate) fn cases(usual: u32) -> u32 {
     std::env::var("WORKBENCH_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
@@ -52,9 +55,14 @@ impl Services for Lenient {
 
 impl Bench {
     fn new() -> Self {
+        Self { image: Self::image(), vm: Vm::new(Limits::default()).unwrap(), next: 2 }
+    }
+
+    /// The first image.
+    fn image() -> Image {
         let mut image = Image::default();
         genesis_objects().unwrap().into_iter().for_each(|object| image.insert(object));
-        Self { image, vm: Vm::new(Limits::default()).unwrap(), next: 2 }
+        image
     }
 
     fn envelope(line: &str, sequence: u64) -> Envelope {

@@ -54,6 +54,8 @@ pub(super) struct Active<'a> {
     doomed: Option<Fault>,
     /// The object that the message goes to, once that is known.
     receiver: Option<ObjectId>,
+    /// Whether it fails for something that it wrote. Where that is found depends on the caches, so nothing else counts then.
+    doomed_by_write: bool,
     /// Whether the whole world was looked through once.
     pub(super) scanned: bool,
     /// Whether the message is an import that has not begun.
@@ -93,6 +95,7 @@ impl<'a> Active<'a> {
             burial: Burial { deleted_at: frame.issued_at, message: 0 },
             doomed: None,
             receiver: None,
+            doomed_by_write: false,
             scanned: false,
             may_import: false,
             unanswered: Vec::new(),
@@ -129,6 +132,14 @@ impl Active<'_> {
     /// The turn will fail with this fault, or with the one that came first.
     pub(super) fn doom(&mut self, fault: Fault) -> Fault {
         self.doomed.get_or_insert(fault).clone()
+    }
+
+    /// The same for a write that can't be stored, which goes before everything else.
+    pub(super) fn doom_by_write(&mut self, fault: Fault) -> Fault {
+        if !std::mem::replace(&mut self.doomed_by_write, true) {
+            self.doomed = None;
+        }
+        self.doom(fault)
     }
 
     /// Why the turn will fail, if that is certain.
@@ -290,11 +301,16 @@ impl Vm {
         // Until it ends: one that a panic ends stays in doubt.
         self.in_doubt.set(true);
         let active = RefCell::new(active);
+        let mut spent = None;
         let result = self.refuel(fuel).and_then(|()| {
             self.shared.stage.play(&active, || {
-                let value = code(self, &active)?;
+                let value = code(self, &active);
+                if value.is_err() {
+                    spent = self.shared.fuel.spent();
+                    self.lift_bounds();
+                }
                 self.shared.flush()?;
-                Ok(value)
+                value
             })
         });
         let mut active = active.into_inner();
@@ -318,14 +334,14 @@ impl Vm {
             Ok(_) => Fault::new(FaultKind::Error, String::new()),
             Err(error) => fault_of(&error),
         };
-        let spent = self.shared.fuel.spent();
+        let spent = spent.or(self.shared.fuel.spent());
         let touched: Vec<ObjectId> = active.draft.changes().iter().map(Change::id).collect();
-        let made = |change: &Change| matches!(change, Change::Create(_)).then(|| change.id());
+        let made = |change: &Change| matches!(change, Change::Create(..)).then(|| change.id());
         let made: Vec<ObjectId> = active.draft.changes().iter().filter_map(made).collect();
         self.in_doubt.set(false);
         self.take_back(&touched, &made);
         let mut fault = match active.doomed.take() {
-            Some(doom) if doom.trace.is_empty() => Fault { trace: fault.trace, ..doom },
+            Some(doom) if doom.trace.is_empty() && !active.doomed_by_write => Fault { trace: fault.trace, ..doom },
             Some(doom) => doom,
             None => bounded(fault, spent),
         };

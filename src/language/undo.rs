@@ -9,7 +9,7 @@ use super::turn::Active;
 use super::vm::Vm;
 use crate::object::{
     Burial, Change, Draft, Edit, EditKind, Fault, FaultKind, Name, Object, ObjectId, ObjectRef, Objects, PastTurn,
-    PastTurns, Reversal, Slot, Target, Value, ancestors, shortened,
+    PastTurns, Reversal, Slot, SlotContent, Target, Value, ancestors, shortened,
 };
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -102,7 +102,7 @@ impl Obstacle<'_> {
 
 /// Whether two changes are of the same slot, name, parents or versions, or of the object as a whole.
 fn concern_the_same(change: &Change, other: &Change) -> bool {
-    let whole = |change: &Change| matches!(change, Change::Create(_) | Change::Delete(..));
+    let whole = |change: &Change| matches!(change, Change::Create(..) | Change::Delete(..));
     let slot = |change: &Change| match change {
         Change::SetSlot { slot, .. } | Change::EditSlot { slot, .. } => Some(slot.clone()),
         Change::AddVersion { selector, .. } | Change::RemoveVersion { selector, .. } => Some(selector.clone()),
@@ -126,7 +126,7 @@ fn take_back<'t>(
             stale.push(id);
         }
         take_back_one(draft, change, burial).map_err(|(what, why)| Obstacle { change, what, why })?;
-        if let Change::Create(_) = change {
+        if let Change::Create(..) = change {
             gone.push(change);
         }
     }
@@ -139,7 +139,7 @@ fn take_back<'t>(
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let delegate = if heirs.len() == 1 { "delegates" } else { "delegate" };
         let why = Why::Told(format!("{}{more} {delegate} to it by now", shown.join(", ")));
-        let what = if let Change::Create(object) = change { object.title() } else { draft.title(change.id()) };
+        let what = if let Change::Create(object, _) = change { object.title() } else { draft.title(change.id()) };
         return Err(Obstacle { change, what, why });
     }
     Ok(gone)
@@ -147,10 +147,10 @@ fn take_back<'t>(
 
 fn stale_by(change: &Change) -> Option<(ObjectId, Stale)> {
     let what = match change {
-        Change::Create(_) | Change::Delete(..) => Stale::Everything,
+        Change::Create(..) | Change::Delete(..) => Stale::Everything,
         Change::SetSlot { slot, .. } | Change::EditSlot { slot, .. } => Stale::Slot(slot.to_string()),
-        Change::SetParents { .. } => Stale::Delegation,
-        Change::AddVersion { .. } | Change::RemoveVersion { .. } | Change::Rename { .. } => return None,
+        Change::SetParents { .. } | Change::Rename { .. } => Stale::Delegation,
+        Change::AddVersion { .. } | Change::RemoveVersion { .. } => return None,
     };
     Some((change.id(), what))
 }
@@ -164,12 +164,12 @@ fn take_back_one(draft: &mut Draft<'_>, change: &Change, burial: Option<Burial>)
     }
     let id = change.id();
     let Some(now) = draft.object(id) else {
-        let what = if let Change::Create(object) = change { object.title() } else { draft.title(id) };
+        let what = if let Change::Create(object, _) = change { object.title() } else { draft.title(id) };
         return Err((what, Why::Told("it is deleted".into())));
     };
     let title = now.title();
     match change {
-        Change::Create(object) => {
+        Change::Create(object, _) => {
             if let Some(refused) = difference(draft, object, now) {
                 return Err(refused);
             }
@@ -236,7 +236,8 @@ fn restore(draft: &mut Draft<'_>, object: &Object) -> Result<(), Refused> {
         return Err((object.title(), Why::Told("it is there already".into())));
     }
     check_free(draft, object.name.as_ref(), || format!("the deletion of {}", object.title()))?;
-    draft.apply(Change::Create(Box::new(object.clone())));
+    let tombstone = draft.tombstone(object.id).cloned();
+    draft.apply(Change::Create(Box::new(object.clone()), tombstone));
     check_circle(draft, object.id, || format!("the deletion of {}", object.title()))
 }
 
@@ -282,13 +283,17 @@ fn take_back_edits(draft: &mut Draft<'_>, id: ObjectId, slot: &Name, edits: &[Ed
             return Err((what, Why::Differs { left: text(left), now: text(now) }));
         }
         let mut back = edit.inverse();
-        if !value.edit(&mut back) {
+        if !(value.edit(&mut back) || value.open_for(&back) && value.edit(&mut back)) {
             let what = format!("{title}.{slot}{}", place_text(edit, draft));
             return Err((what, Why::Told("what it stands in is of another shape now".into())));
         }
         inverse.push(back);
     }
-    draft.edit_slot(id, slot, inverse);
+    if !draft.edit_slot(id, slot, inverse) {
+        let doc = draft.object(id).and_then(|object| object.slots.get(slot)).map(|slot| slot.doc.clone());
+        let whole = Slot { content: SlotContent::Value(value), doc: doc.unwrap_or_default() };
+        draft.set_slot(id, slot.clone(), Some(whole));
+    }
     Ok(())
 }
 
@@ -461,7 +466,7 @@ mod tests {
                 let mut made = Object::new(id(object));
                 made.parents = (0..object.min(slot)).map(id).collect();
                 made.slots.push(slot_name, Slot::value(number));
-                draft.apply(Change::Create(Box::new(made)));
+                draft.apply(Change::Create(Box::new(made), None));
             }
             (8, Some(of)) => draft.apply(Change::Delete(Box::new(of), None)),
             (9, Some(of)) => {

@@ -188,10 +188,15 @@ impl Vm {
         self.shared.begin()
     }
 
-    /// Brings the caches back to the world as it was before a failed turn.
-    pub(super) fn take_back(&self, touched: &[ObjectId], made: &[ObjectId]) {
+    /// The turn has failed: what runs now is the program's own.
+    pub(super) fn lift_bounds(&self) {
         self.shared.fuel.end();
         let _ = self.lua.set_memory_limit(0);
+    }
+
+    /// Brings the caches back to the world as it was before a failed turn.
+    pub(super) fn take_back(&self, touched: &[ObjectId], made: &[ObjectId]) {
+        self.lift_bounds();
         let restored = self
             .shared
             .drop_writes()

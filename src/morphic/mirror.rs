@@ -259,7 +259,7 @@ pub(crate) mod tests {
         let mut mirror = told(vec![point.clone()]);
         assert_eq!(mirror.take_touched().len(), mirror.image().len());
         let child = object("p1", &[point.id], &[]);
-        mirror.learn(settled(1, completed(vec![Change::Create(Box::new(child.clone()))])));
+        mirror.learn(settled(1, completed(vec![Change::Create(Box::new(child.clone()), None)])));
         mirror.learn(settled(2, completed(vec![set(&point, "x", Value::Number(5.0))])));
         assert_eq!(mirror.take_touched(), BTreeSet::from([point.id, child.id]));
         assert_eq!(mirror.heirs([point.id]), BTreeSet::from([point.id, child.id]));

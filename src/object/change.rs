@@ -6,8 +6,8 @@ use super::{Edit, MethodVersion, Name, Object, ObjectId, Slot, Slots, Tombstone,
 #[allow(clippy::large_enum_variant)] // the large one is by far the commonest
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// An object comes to be; what stayed of an earlier end goes.
-    Create(Box<Object>),
+    /// An object comes to be. The second is what stayed of an earlier end, which goes.
+    Create(Box<Object>, Option<Tombstone>),
     /// An object goes; the whole of it is kept for the inverse. The second says what stays of it.
     Delete(Box<Object>, Option<Tombstone>),
     /// A slot is added (`before` none), replaced, or removed (`after` none).
@@ -87,7 +87,7 @@ impl ObjectMut<'_> {
     /// Applies a change that is not the making or the end of the object.
     pub fn apply(&mut self, change: &Change) {
         match change {
-            Change::Create(_) | Change::Delete(..) => {}
+            Change::Create(..) | Change::Delete(..) => {}
             Change::SetSlot { slot, place, after, .. } => match after {
                 Some(after) => self.slots.put(slot.clone(), *place, after.clone()),
                 None => drop(self.slots.remove(slot)),
@@ -120,7 +120,7 @@ impl Change {
     /// The object it concerns.
     pub fn id(&self) -> ObjectId {
         match self {
-            Self::Create(object) | Self::Delete(object, _) => object.id,
+            Self::Create(object, _) | Self::Delete(object, _) => object.id,
             Self::SetSlot { id, .. }
             | Self::EditSlot { id, .. }
             | Self::AddVersion { id, .. }
@@ -130,11 +130,11 @@ impl Change {
         }
     }
 
-    /// The change that takes this one back. Of the end of an object that was made nothing stays.
+    /// The change that takes this one back.
     pub fn inverse(&self) -> Self {
         match self.clone() {
-            Self::Create(object) => Self::Delete(object, None),
-            Self::Delete(object, _) => Self::Create(object),
+            Self::Create(object, tombstone) => Self::Delete(object, tombstone),
+            Self::Delete(object, tombstone) => Self::Create(object, tombstone),
             Self::SetSlot { id, slot, place, before, after } => {
                 Self::SetSlot { id, slot, place, before: after, after: before }
             }

@@ -47,11 +47,11 @@ impl<'a> Draft<'a> {
     }
 
     /// Changes the list or map in an own slot in place. False, and nothing is changed, where one of the edits is not
-    /// possible (see [`super::Value::edit`]) or there is no such value.
+    /// possible (see [`super::Value::edit`]) or has no inverse, or there is no such value.
     pub fn edit_slot(&mut self, id: ObjectId, slot: &Name, mut edits: Vec<Edit>) -> bool {
         let value = self.object(id).and_then(|object| object.slots.get(slot)).and_then(Slot::as_value);
         let Some(mut value) = value.cloned() else { return false };
-        if !edits.iter_mut().all(|edit| value.edit(edit)) {
+        if !edits.iter_mut().all(|edit| !edit.fills_empty_map(&value) && value.edit(edit)) {
             return false;
         }
         edits.retain(|edit| !edit.is_idle());
@@ -79,7 +79,7 @@ impl<'a> Draft<'a> {
     /// Applies a change and remembers it. A change of an object that is not there does nothing.
     pub fn apply(&mut self, change: Change) {
         match &change {
-            Change::Create(object) => {
+            Change::Create(object, _) => {
                 self.bind(object.name.clone(), Some(object.id));
                 self.objects.insert(object.id, Some((**object).clone()));
                 self.tombstones.insert(object.id, None);
@@ -124,7 +124,7 @@ impl<'a> Draft<'a> {
                 self.latest.insert((*id, slot.clone()), self.changes.len());
             }
             Change::SetSlot { id, slot, .. } => drop(self.latest.remove(&(*id, slot.clone()))),
-            Change::Create(_) | Change::Delete(..) => self.latest.clear(),
+            Change::Create(..) | Change::Delete(..) => self.latest.clear(),
             _ => {}
         }
         self.changes.push(change);

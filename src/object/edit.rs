@@ -2,7 +2,7 @@
 //!
 //! An edit never makes a map of a list or a list of a map; what does is a change of the whole slot.
 
-use super::{MapKey, Value};
+use super::{Map, MapKey, Value};
 
 /// One change inside a list or map that stands in a slot.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +74,17 @@ impl Edit {
         }
     }
 
+    /// Whether it puts something into an empty map of a slot's value. No edit takes that back, for an edit never empties a
+    /// map.
+    pub(super) fn fills_empty_map(&self, value: &Value) -> bool {
+        let mut container = value;
+        for key in &self.path {
+            let Some(inner) = container.entry(key) else { return false };
+            container = inner;
+        }
+        matches!(container, Value::Map(entries) if entries.is_empty())
+    }
+
     /// Whether it changes nothing.
     pub(super) fn is_idle(&self) -> bool {
         match &self.kind {
@@ -101,6 +112,19 @@ impl Value {
     pub fn edit(&mut self, edit: &mut Edit) -> bool {
         let Edit { path, kind } = edit;
         self.change_at(path, |container| container.edit_here(kind)).unwrap_or(false)
+    }
+
+    /// Makes an empty list an empty map where the edit puts the entry of a map into it: an emptied container is either.
+    pub fn open_for(&mut self, edit: &Edit) -> bool {
+        let EditKind::Set { key, after: Some(_), .. } = &edit.kind else { return false };
+        let open = |container: &mut Self| {
+            let opens = key.place().is_none() && matches!(container, Self::List(items) if items.is_empty());
+            if opens {
+                *container = Self::Map(Map::default());
+            }
+            opens
+        };
+        self.change_at(&edit.path, open).unwrap_or(false)
     }
 
     fn entry(&self, key: &MapKey) -> Option<&Self> {

@@ -42,7 +42,7 @@ impl Image {
     /// Applies one change. A change of an object that is not there does nothing.
     pub fn apply(&mut self, change: &Change) {
         match change {
-            Change::Create(object) => self.insert((**object).clone()),
+            Change::Create(object, _) => self.insert((**object).clone()),
             Change::Delete(object, tombstone) => {
                 self.remove(object.id);
                 self.tombstones.remove(&object.id);

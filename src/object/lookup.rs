@@ -215,7 +215,7 @@ pub fn children(objects: &dyn Objects, id: ObjectId) -> Vec<ObjectId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::{Image, Object, Value};
+    use crate::object::{Change, Draft, Image, Object, ObjectRef, Value};
     use proptest::prelude::*;
 
     fn id(number: usize) -> ObjectId {
@@ -273,21 +273,49 @@ mod tests {
         parents.iter().find_map(|parent| naive(objects, *parent, &path))
     }
 
+    fn agrees(world: &dyn Objects, objects: &[(Vec<usize>, bool)]) -> Result<(), TestCaseError> {
+        for at in 0..objects.len() {
+            let found = lookup(world, id(at), "v").map(|found| found.holder);
+            prop_assert_eq!(found, naive(objects, at, &[]).map(id));
+            prop_assert_eq!(found, lookup_through(world, id(at), "v").0.map(|found| found.holder));
+            prop_assert_eq!(found, lookup_report(world, id(at), "v").and_then(|report| report.holder()));
+            let model = objects[at].0.iter().find_map(|parent| naive(objects, *parent, &[at]));
+            prop_assert_eq!(lookup_in_parents(world, id(at), "v").0.map(|found| found.holder), model.map(id));
+            let (hidden, _) = hidden_slots(world, id(at));
+            let report = lookup_report(world, id(at), "v").filter(|report| !report.hidden.is_empty());
+            prop_assert_eq!(hidden.into_iter().next().map(|(_, report)| report), report);
+        }
+        Ok(())
+    }
+
+    /// An object as it is from some moment on: other parents, with or without the slot; or deleted.
+    fn later() -> impl Strategy<Value = (usize, Option<(Vec<usize>, bool)>)> {
+        (0..8_usize, prop::option::weighted(0.8, (prop::collection::vec(0..8_usize, 0..4), prop::bool::weighted(0.4))))
+    }
+
     proptest! {
+        // Paths in a circle, parents that are not there, and all of that changing.
         #[test]
         fn delegation_agrees_with_the_naive_model(
-            objects in prop::collection::vec((prop::collection::vec(0..8_usize, 0..4), prop::bool::weighted(0.3)), 1..8),
+            mut objects in prop::collection::vec((prop::collection::vec(0..8_usize, 0..4), prop::bool::weighted(0.3)), 1..8),
+            changes in prop::collection::vec(later(), 0..6),
         ) {
             let image = world(&objects);
-            for at in 0..objects.len() {
-                let found = lookup(&image, id(at), "v").map(|found| found.holder);
-                prop_assert_eq!(found, naive(&objects, at, &[]).map(id));
-                prop_assert_eq!(found, lookup_report(&image, id(at), "v").and_then(|report| report.holder()));
-                let model = objects[at].0.iter().find_map(|parent| naive(&objects, *parent, &[at]));
-                prop_assert_eq!(lookup_in_parents(&image, id(at), "v").0.map(|found| found.holder), model.map(id));
-                let (hidden, _) = hidden_slots(&image, id(at));
-                let report = lookup_report(&image, id(at), "v").filter(|report| !report.hidden.is_empty());
-                prop_assert_eq!(hidden.into_iter().next().map(|(_, report)| report), report);
+            agrees(&image, &objects)?;
+            let mut draft = Draft::on(&image);
+            for (at, after) in changes {
+                let Some(before) = draft.object(id(at)).map(ObjectRef::to_object) else { continue };
+                match &after {
+                    Some((parents, has)) => {
+                        let after = parents.iter().map(|parent| id(*parent)).collect();
+                        draft.apply(Change::SetParents { id: id(at), before: before.parents, after });
+                        let slot = has.then(|| Slot::value(Value::Number(at as f64)));
+                        draft.set_slot(id(at), Name::new("v").unwrap(), slot);
+                    }
+                    None => draft.apply(Change::Delete(Box::new(before), None)),
+                }
+                objects[at] = after.unwrap_or_default();
+                agrees(&draft, &objects)?;
             }
         }
     }

@@ -63,7 +63,7 @@ impl Change {
         let object = |object: &Object| object.as_ref().bytes();
         let name = |name: &Option<Name>| name.as_ref().map_or(0, |name| name.len());
         PART + match self {
-            Self::Create(of) | Self::Delete(of, _) => object(of),
+            Self::Create(of, _) | Self::Delete(of, _) => object(of),
             Self::SetSlot { slot, before, after, .. } => {
                 slot.len() + [before, after].into_iter().flatten().map(Slot::bytes).sum::<usize>()
             }

@@ -203,7 +203,7 @@ fn genesis(new: &NewWorld, now_ms: u64) -> Result<(Batch, Vec<u8>), String> {
         issued_at: now_ms,
         retries: None,
     };
-    let changes = new.objects.iter().map(|object| Change::Create(Box::new(object.clone()))).collect();
+    let changes = new.objects.iter().map(|object| Change::Create(Box::new(object.clone()), None)).collect();
     let outcome = Outcome::Completed { result: Value::Nil, changes, logs: Vec::new() };
     let mut ledger = Ledger::new(new.world_id);
     let mut batch = Batch::default();

@@ -330,7 +330,7 @@ fn a_damaged_outcome_becomes_a_problem_and_the_others_wake() {
     let other = Object::new(ObjectId::genesis("other"));
     let id = other.id;
     for (sequence, change) in
-        [(2, Change::Create(Box::new(other))), (3, set_x(ObjectId::proto(), 3.0)), (4, set_x(id, 4.0))]
+        [(2, Change::Create(Box::new(other), None)), (3, set_x(ObjectId::proto(), 3.0)), (4, set_x(id, 4.0))]
     {
         alembic.append_envelope(sequence, envelope(sequence)).unwrap();
         alembic.append_outcome(sequence, done(vec![change]), vec![], vec![]);
@@ -518,7 +518,7 @@ fn changes() -> impl Strategy<Value = Change> {
     let maybe = || prop::option::of(slots());
     let version = || (names(), methods());
     prop_oneof![
-        objects().prop_map(|object| Change::Create(Box::new(object))),
+        (objects(), prop::option::of(tombstones())).prop_map(|(object, of)| Change::Create(Box::new(object), of)),
         (objects(), prop::option::of(tombstones())).prop_map(|(object, of)| Change::Delete(Box::new(object), of)),
         (names(), any::<u16>(), maybe(), maybe()).prop_map(move |(slot, place, before, after)| Change::SetSlot {
             id,
@@ -642,7 +642,7 @@ proptest! {
         let id = |number: u8| ObjectId(Uuid::from_u128(100 + u128::from(number)));
         for step in steps {
             let change = match step {
-                Step::Create(n) if image.object(id(n)).is_none() => Change::Create(Box::new(Object::new(id(n)))),
+                Step::Create(n) if image.object(id(n)).is_none() => Change::Create(Box::new(Object::new(id(n))), None),
                 Step::Delete(n) => match image.object(id(n)) {
                     Some(object) => {
                         let object = object.to_object();

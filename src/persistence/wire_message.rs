@@ -175,6 +175,8 @@ impl TryFrom<WireEdit> for Edit {
 pub(super) enum WireChange {
     Create {
         object: WireObject,
+        #[serde(default)]
+        tombstone: Option<WireTombstone>,
     },
     Delete {
         object: WireObject,
@@ -220,7 +222,9 @@ impl From<&Change> for WireChange {
         let ids = |ids: &[ObjectId]| ids.iter().map(|id| id.0).collect();
         let id = change.id().0;
         match change {
-            Change::Create(object) => Self::Create { object: (&**object).into() },
+            Change::Create(object, tombstone) => {
+                Self::Create { object: (&**object).into(), tombstone: tombstone.as_ref().map(WireTombstone::from) }
+            }
             Change::Delete(object, tombstone) => {
                 Self::Delete { object: (&**object).into(), tombstone: tombstone.as_ref().map(WireTombstone::from) }
             }
@@ -258,7 +262,9 @@ impl TryFrom<WireChange> for Change {
         let slot_of = |slot: Option<Box<WireSlot>>| slot.map(|slot| Slot::try_from(*slot)).transpose();
         let ids = |ids: Vec<Uuid>| ids.into_iter().map(ObjectId).collect();
         Ok(match wire {
-            WireChange::Create { object: made } => Self::Create(object(made)?),
+            WireChange::Create { object: made, tombstone } => {
+                Self::Create(object(made)?, tombstone.map(Tombstone::try_from).transpose()?)
+            }
             WireChange::Delete { object: gone, tombstone } => {
                 Self::Delete(object(gone)?, tombstone.map(Tombstone::try_from).transpose()?)
             }

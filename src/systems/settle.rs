@@ -89,7 +89,7 @@ fn resolved_by(envelope: &Envelope, outcome: &Outcome) -> Vec<u64> {
 pub(super) fn apply(world: &mut World, objects: &mut QueryState<ObjectDataMut>, change: &Change) {
     let id = change.id();
     match change {
-        Change::Create(object) => {
+        Change::Create(object, _) => {
             let entity = world.spawn(ObjectBundle::from((**object).clone())).id();
             world.resource_mut::<ObjectIndex>().insert(id, object.name.as_ref(), entity);
         }

@@ -213,7 +213,7 @@ fn stop(world: &mut World, id: ObjectId, clock: Clock) {
 fn may_start_or_stop(change: &Change) -> bool {
     match change {
         Change::SetSlot { slot, .. } => slot.as_str() == "stepping",
-        Change::Create(_) | Change::Delete(..) => true,
+        Change::Create(..) | Change::Delete(..) => true,
         _ => false,
     }
 }

@@ -11,6 +11,8 @@ use std::path::Path;
 use std::sync::mpsc;
 use uuid::Uuid;
 
+mod laws;
+
 /// A world on disk with one port, driven frame by frame.
 struct Bench {
     app: App,

@@ -126,7 +126,7 @@ pub fn outcome_text(envelope: &Envelope, outcome: &Outcome, objects: &dyn Object
                 (Value::Object(id), Target::Id(target)) if id == target => !lines.is_empty(),
                 // That it is new was said.
                 (Value::Object(id), _) => {
-                    changes.iter().any(|change| matches!(change, Change::Create(new) if new.id == *id))
+                    changes.iter().any(|change| matches!(change, Change::Create(new, _) if new.id == *id))
                 }
                 _ => false,
             };
@@ -194,7 +194,7 @@ pub fn change_lines(changes: &[Change], objects: &dyn Objects) -> Vec<String> {
     let line = |change: &Change| {
         let title = objects.title(change.id());
         match change {
-            Change::Create(object) => {
+            Change::Create(object, _) => {
                 Some(format!("{} is new, a child of {}", object.title(), parents(&object.parents)))
             }
             Change::Delete(object, _) => Some(format!("{} is deleted", object.title())),

@@ -23,7 +23,7 @@ impl Planned {
     pub(super) fn changes(&self) -> Vec<Change> {
         let (before, after) = match (&self.before, &self.after) {
             (Some(before), Some(after)) => (before, after),
-            (None, Some(after)) => return vec![Change::Create(Box::new(after.clone()))],
+            (None, Some(after)) => return vec![Change::Create(Box::new(after.clone()), None)],
             (Some(before), None) => return vec![Change::Delete(Box::new(before.clone()), None)],
             (None, None) => return Vec::new(),
         };
@@ -44,7 +44,8 @@ impl Planned {
         match slot_changes(id, &before.slots, &after.slots) {
             Some(of_slots) => changes.extend(of_slots),
             None => {
-                changes = vec![Change::Delete(Box::new(before.clone()), None), Change::Create(Box::new(after.clone()))];
+                changes =
+                    vec![Change::Delete(Box::new(before.clone()), None), Change::Create(Box::new(after.clone()), None)];
             }
         }
         changes

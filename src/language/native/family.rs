@@ -56,7 +56,7 @@ fn make(call: &mut Call<'_, '_>, parents: Vec<ObjectId>, origin: Option<Object>)
         }
     }
     let id = object.id;
-    call.active.draft.apply(Change::Create(Box::new(object)));
+    call.active.draft.apply(Change::Create(Box::new(object), None));
     call.stale.push((id, Stale::Everything));
     Ok(Value::Object(id))
 }
@@ -94,7 +94,7 @@ pub(in crate::language) fn start_timer(
         }
     }
     let id = timer.id;
-    active.draft.apply(Change::Create(Box::new(timer)));
+    active.draft.apply(Change::Create(Box::new(timer), None));
     Ok(id)
 }
 
@@ -140,7 +140,7 @@ pub(in crate::language) fn create(
         }
     }
     let id = object.id;
-    active.draft.apply(Change::Create(Box::new(object)));
+    active.draft.apply(Change::Create(Box::new(object), None));
     let from = active.draft.title(parent);
     active.log(format!("{title} was not found, so it was created from {from}"))?;
     Ok(id)
@@ -244,6 +244,7 @@ pub(super) fn rename(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     }
     let after = free_name(draft, &to)?;
     call.active.draft.apply(Change::Rename { id: call.receiver, before, after: Some(after) });
+    call.stale.push((call.receiver, Stale::Delegation));
     Ok(Value::Object(call.receiver))
 }
 

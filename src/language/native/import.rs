@@ -43,7 +43,7 @@ pub(super) fn import(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     let counts = plan.counts();
     let changes = plan.changes();
     let made: HashSet<ObjectId> =
-        changes.iter().filter(|change| matches!(change, Change::Create(_))).map(Change::id).collect();
+        changes.iter().filter(|change| matches!(change, Change::Create(..))).map(Change::id).collect();
     for mut change in changes {
         let id = change.id();
         // What is replaced whole goes only to come back.
