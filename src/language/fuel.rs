@@ -18,6 +18,8 @@ const MADE_BYTES: usize = 128 << 20;
 
 /// Safepoints between two looks at the clock.
 const CLOCK_EVERY: i64 = 64;
+/// What the hook is told where the garbage collector has no part in it.
+const NO_COLLECTOR: c_int = -1;
 /// What the tank shows while something runs unmetered.
 const UNMETERED: i64 = i64::MAX;
 
@@ -140,6 +142,15 @@ pub(super) unsafe fn charge_in(state: *mut ffi::lua_State, price: usize) {
         let meter = ffi::lua_getthreaddata(ffi::lua_mainthread(state)).cast::<Meter>();
         (*meter).left = (*meter).left.saturating_sub_unsigned(price as u64);
     }
+}
+
+/// Passes a safepoint, for a C function that stands where a Luau function would return.
+///
+/// # Safety
+/// As for [`charge_in`]; the caller owns nothing that needs dropping, for a turn may end here.
+pub(super) unsafe fn safepoint(state: *mut ffi::lua_State) {
+    // SAFETY: `burn` asks no more of its caller.
+    unsafe { burn(state, NO_COLLECTOR) }
 }
 
 /// Owns nothing that needs dropping: the error leaves through it as a C++ exception.

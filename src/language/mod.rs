@@ -26,6 +26,7 @@ mod undo;
 mod values;
 mod views;
 mod vm;
+mod writes;
 
 pub use import::{Counts, Plan, file_subject, plan_import};
 pub use native::{NATIVES, NativeSpec, is_reserved, native_spec, selectors_of};

@@ -8,6 +8,7 @@ use super::fuel::Fuel;
 use super::library::connect_library;
 use super::mirror::connect_mirrors;
 use super::values::to_lua;
+use super::writes::connect_writes;
 use crate::object::{ObjectId, Value};
 use mlua::chunk::{ChunkMode, Compiler};
 use mlua::{Lua, LuaOptions, StdLib, Table, Value as LuaValue};
@@ -128,6 +129,7 @@ impl Vm {
         let shared = Rc::new(Shared::new(&prelude, &views, ids, fuel.clone())?);
         connect(&lua, &cross, &shared)?;
         connect_library(&lua, &cross, &shared)?;
+        connect_writes(&lua, &cross)?;
         connect_natives(&lua, &shared)?;
         for pair in library.get::<Table>("globals")?.pairs::<String, LuaValue>() {
             let (name, function) = pair?;
