@@ -12,6 +12,7 @@ use crate::object::{
 };
 use mlua::chunk::ChunkMode;
 use mlua::{Function, Lua, MultiValue, Table, Value as LuaValue};
+use std::rc::Rc;
 
 /// The selector that an unanswered send becomes.
 pub(super) const HANDLER: &str = "does_not_understand";
@@ -89,7 +90,7 @@ impl Shared {
                 self.view_of_slot(lua, id, holder, name, &value)?
             }
             Answer::Value(_, value) => to_lua(&value, lua, &self.proxies)?,
-            Answer::Method(holder, source) => LuaValue::Function(self.compile(lua, holder, name, &source)?),
+            Answer::Method(holder, source) => LuaValue::Function((*self.compile(lua, holder, name, &source)?).clone()),
         };
         self.remember(lua, id, key, &value, asked)?;
         Ok(value)
@@ -99,15 +100,26 @@ impl Shared {
         self.natives.borrow().get(selector).map_or(LuaValue::Nil, |function| LuaValue::Function(function.clone()))
     }
 
+    /// The function of a method's text, if it was compiled before.
+    pub(super) fn compiled(&self, holder: ObjectId, selector: &str, source: &str) -> Option<Rc<Function>> {
+        let compiled = self.compiled.borrow();
+        let (text, function) = compiled.get(&holder)?.get(selector)?;
+        (text == source).then(|| function.clone())
+    }
+
     /// The function of a method's text; `holder` and `selector` name it in traces and for `resend`.
-    pub(super) fn compile(&self, lua: &Lua, holder: ObjectId, selector: &str, source: &str) -> mlua::Result<Function> {
-        let bad = |message: String| raise(Fault::new(FaultKind::BadMethod, message));
-        let key = (holder, Name::new(selector).map_err(|error| bad(error.to_string()))?);
-        if let Some((text, function)) = self.compiled.borrow().get(&key)
-            && text == source
-        {
-            return Ok(function.clone());
+    pub(super) fn compile(
+        &self,
+        lua: &Lua,
+        holder: ObjectId,
+        selector: &str,
+        source: &str,
+    ) -> mlua::Result<Rc<Function>> {
+        if let Some(function) = self.compiled(holder, selector, source) {
+            return Ok(function);
         }
+        let bad = |message: String| raise(Fault::new(FaultKind::BadMethod, message));
+        let name = Name::new(selector).map_err(|error| bad(error.to_string()))?;
         let title = self.with(|active| active.draft.title(holder))?;
         let syntax = parse_method(source).map_err(|fault| bad(format!("{title}.{selector}, {fault}")))?;
         if let Some(fault) = syntax.unknown_global() {
@@ -118,8 +130,8 @@ impl Shared {
             lua.load(code).set_compiler(compiler()).set_name(format!("={title}.{selector}")).set_mode(ChunkMode::Text);
         let bound: MultiValue =
             self.fuel.unmetered(|| self.bind.call((id_text(holder), selector, syntax.params.is_empty())))?;
-        let function: Function = self.fuel.unmetered(|| chunk.into_function()?.call(bound))?;
-        self.compiled.borrow_mut().insert(key, (source.to_string(), function.clone()));
+        let function: Rc<Function> = Rc::new(self.fuel.unmetered(|| chunk.into_function()?.call(bound))?);
+        self.compiled.borrow_mut().entry(holder).or_default().insert(name, (source.to_string(), function.clone()));
         Ok(function)
     }
 
@@ -324,7 +336,9 @@ impl Shared {
             _ => expression,
         };
         let function = self.compile(lua, id, "evaluate", &meant)?;
-        self.compiled.borrow_mut().retain(|(_, selector), _| &**selector != "evaluate");
+        if let Some(compiled) = self.compiled.borrow_mut().get_mut(&id) {
+            compiled.remove("evaluate");
+        }
         function.call(self.proxies.proxy(id)?)
     }
 }

@@ -161,11 +161,12 @@ impl Vm {
 
     /// Fills the tank and the allowance for one turn.
     pub(super) fn refuel(&self, fuel: Option<i64>) -> mlua::Result<()> {
-        self.lua.set_memory_limit(self.lua.used_memory() + self.limits.memory_bytes)?;
         self.held.set(self.lua.used_memory());
+        self.lua.set_memory_limit(self.held.get() + self.limits.memory_bytes)?;
         let deadline = self.limits.clock.map(|clock| (clock, clock() + self.limits.patience));
         self.shared.fuel.start(fuel.unwrap_or(self.limits.fuel), self.held.get(), deadline);
-        self.shared.begin()
+        self.shared.begin();
+        Ok(())
     }
 
     /// Brings the caches back to the world as it was before a failed turn.

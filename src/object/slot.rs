@@ -1,6 +1,7 @@
 //! Slots: the ordered map from a name to a value or a method, each with its documentation.
 
 use super::{MethodVersion, Name, Value};
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
 /// What stands in a slot.
@@ -59,7 +60,7 @@ impl Slot {
 
 /// Own slots in the order in which they were added.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Slots(IndexMap<Name, Slot>);
+pub struct Slots(IndexMap<Name, Slot, RandomState>);
 
 impl Slots {
     /// The slot of this name.

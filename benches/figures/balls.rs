@@ -1,0 +1,1 @@
+pub(crate) fn print(_: &std::path::Path, _: u64) {}
