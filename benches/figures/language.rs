@@ -113,12 +113,6 @@ pub(crate) fn print() {
         None => println!("  python3 was not found"),
     }
     turn_overhead(&mut world);
-    if std::env::var_os("SPIN").is_some() {
-        let e = Envelope { target: Target::Id(ObjectId::genesis("thing")), ..envelope("nothing", Vec::new()) };
-        for _ in 0..2_000_000 {
-            world.turn(&e)
-        }
-    }
 }
 
 /// Prints one line; answers the nanoseconds of each round of ours.

@@ -10,7 +10,7 @@ pub enum SlotContent {
     /// Data.
     Value(Value),
     /// Code; the same text also stands in the object's versions.
-    Method(MethodVersion),
+    Method(Box<MethodVersion>),
 }
 
 /// One slot.
@@ -30,7 +30,7 @@ impl Slot {
 
     /// A method slot; its documentation is the method's own.
     pub fn method(method: MethodVersion) -> Self {
-        Self { doc: method.doc.clone(), content: SlotContent::Method(method) }
+        Self { doc: method.doc.clone(), content: SlotContent::Method(Box::new(method)) }
     }
 
     /// The value of a data slot.
