@@ -11,9 +11,10 @@ use super::native;
 use super::turn::Active;
 use super::values::{from_lua, from_lua_charged};
 use crate::object::{Fault, FaultKind, Name, ObjectId, Objects, Post, Value};
+use foldhash::fast::RandomState;
 use mlua::{Function, Table, Value as LuaValue};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ptr::NonNull;
 use std::rc::Rc;
@@ -78,15 +79,14 @@ impl Stage {
 }
 
 /// One object inside the VM.
-#[derive(Clone)]
-struct Handle {
+pub(super) struct Handle {
     state: Table,
-    proxy: Table,
+    pub(super) proxy: Table,
 }
 
 /// Every object that the VM has met.
 pub(super) struct Proxies {
-    handles: RefCell<HashMap<ObjectId, Handle>>,
+    handles: RefCell<HashMap<ObjectId, Rc<Handle>, RandomState>>,
     make: Function,
     ids: Table,
     fuel: Rc<Fuel>,
@@ -105,24 +105,24 @@ impl Proxies {
     }
 
     pub(super) fn proxy(&self, id: ObjectId) -> mlua::Result<Table> {
-        self.handle(id).map(|handle| handle.proxy)
+        self.handle(id).map(|handle| handle.proxy.clone())
     }
 
     pub(super) fn state(&self, id: ObjectId) -> mlua::Result<Table> {
-        self.handle(id).map(|handle| handle.state)
+        self.handle(id).map(|handle| handle.state.clone())
     }
 
     fn known_state(&self, id: ObjectId) -> Option<Table> {
         self.handles.borrow().get(&id).map(|handle| handle.state.clone())
     }
 
-    fn handle(&self, id: ObjectId) -> mlua::Result<Handle> {
+    pub(super) fn handle(&self, id: ObjectId) -> mlua::Result<Rc<Handle>> {
         if let Some(handle) = self.handles.borrow().get(&id) {
             return Ok(handle.clone());
         }
         let id_text = mlua::BString::from(id.0.as_bytes().to_vec());
         let state: Table = self.fuel.unmetered(|| self.make.call(id_text))?;
-        let handle = Handle { proxy: state.raw_get("proxy")?, state };
+        let handle = Rc::new(Handle { proxy: state.raw_get("proxy")?, state });
         self.handles.borrow_mut().insert(id, handle.clone());
         Ok(handle)
     }
@@ -156,18 +156,26 @@ pub(super) enum Stale {
 /// A compiled method, with what it was compiled from.
 pub(super) struct Compiled {
     pub(super) source: String,
-    /// How its holder was called.
-    pub(super) title: String,
-    pub(super) function: Function,
+    /// How its holder was called: errors name the method by it, also those that a method catches and stores.
+    pub(super) holder: Option<Name>,
+    pub(super) function: Rc<Function>,
 }
+
+/// Compiled methods by holder and selector.
+pub(super) type Methods = HashMap<ObjectId, BTreeMap<Name, Compiled>, RandomState>;
 
 /// What the VM's callbacks share.
 pub(super) struct Shared {
     pub(super) stage: Stage,
     pub(super) proxies: Proxies,
     pub(super) fuel: Rc<Fuel>,
+    /// Objects that were written, and views that were edited, since the last flush.
+    touched: Table,
+    edited: Table,
     take_writes: Function,
     take_edits: Function,
+    /// Whether the turn wrote anything inside the VM.
+    wrote: Cell<bool>,
     take_back: Function,
     settle: Function,
     forget: Function,
@@ -183,14 +191,13 @@ pub(super) struct Shared {
     /// Texts of the turn that a slot can hold, and how many.
     texts: Table,
     known_texts: Cell<usize>,
-    begin: Function,
     pub(super) send_step: Function,
     pub(super) bind: Function,
     pub(super) unanswered: Function,
     pub(super) accessor: Function,
     pub(super) natives: RefCell<HashMap<&'static str, Function>>,
     /// By holder and selector.
-    pub(super) compiled: RefCell<HashMap<(ObjectId, Name), Compiled>>,
+    pub(super) compiled: RefCell<Methods>,
 }
 
 impl Shared {
@@ -199,6 +206,9 @@ impl Shared {
             stage: Stage::default(),
             proxies: Proxies::new(prelude.get("make")?, ids, fuel.clone()),
             fuel,
+            touched: prelude.get("touched")?,
+            edited: views.get("edited")?,
+            wrote: Cell::new(false),
             take_writes: prelude.get("take_writes")?,
             take_edits: views.get("take_edits")?,
             take_back: prelude.get("take_back")?,
@@ -214,7 +224,6 @@ impl Shared {
             share: views.get("share")?,
             retire: views.get("retire")?,
             remember: prelude.get("remember")?,
-            begin: prelude.get("begin")?,
             send_step: prelude.get("send_step")?,
             bind: prelude.get("bind")?,
             unanswered: prelude.get("unanswered")?,
@@ -279,6 +288,10 @@ impl Shared {
     /// Brings every write made inside the VM into the draft. A write that can't be stored dooms the turn: the caches hold
     /// it, and the draft does not.
     pub(super) fn flush(&self) -> mlua::Result<()> {
+        if self.touched.raw_len() == 0 && self.edited.raw_len() == 0 {
+            return Ok(());
+        }
+        self.wrote.set(true);
         self.fuel
             .unmetered(|| self.bring_writes())
             .map_err(|error| self.doom_by(fault_of(&error), |active, fault| active.doom_by_write(fault)))
@@ -351,11 +364,11 @@ impl Shared {
     }
 
     /// A new turn begins.
-    pub(super) fn begin(&self) -> mlua::Result<()> {
+    pub(super) fn begin(&self) {
         self.misses.set(0);
         self.filled.set(0);
         self.known_texts.set(0);
-        self.fuel.unmetered(|| self.begin.call(()))
+        self.wrote.set(false);
     }
 
     /// Ends the turn for a text that no slot can hold.
@@ -404,7 +417,10 @@ impl Shared {
 
     /// The turn's writes stay.
     pub(super) fn settle(&self) -> mlua::Result<()> {
-        self.settle.call(())
+        if !self.wrote.get() {
+            return Ok(());
+        }
+        self.fuel.unmetered(|| self.settle.call(()))
     }
 
     /// Takes back the turn's writes, also those that have crossed.

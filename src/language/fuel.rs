@@ -21,6 +21,8 @@ pub(super) const TOO_MUCH_MADE: &str = "it took memory again and again, more tha
 
 /// Safepoints between two looks at the clock.
 const CLOCK_EVERY: i64 = 64;
+/// What the hook is told where the garbage collector has no part in it.
+const NO_COLLECTOR: c_int = -1;
 /// What the tank shows while something runs unmetered.
 const UNMETERED: i64 = i64::MAX;
 
@@ -153,8 +155,29 @@ impl Drop for Fuel {
 pub(super) unsafe fn charge_in(state: *mut ffi::lua_State, price: usize) {
     // SAFETY: the main thread got the meter when the tank was fitted.
     unsafe {
-        let meter = ffi::lua_getthreaddata(ffi::lua_mainthread(state)).cast::<Meter>();
+        let meter = meter_of(state);
         (*meter).left = (*meter).left.saturating_sub_unsigned(price as u64);
+    }
+}
+
+/// Passes a safepoint, for a C function that stands where a Luau function would return.
+///
+/// # Safety
+/// As for [`charge_in`]; the caller owns nothing that needs dropping, for a turn may end here.
+pub(super) unsafe fn safepoint(state: *mut ffi::lua_State) {
+    // SAFETY: `burn` asks no more of its caller.
+    unsafe { burn(state, NO_COLLECTOR) }
+}
+
+/// The meter of a running VM. Methods run on the main thread, which has it at hand; another thread would have none.
+///
+/// # Safety
+/// As for [`charge_in`].
+unsafe fn meter_of(state: *mut ffi::lua_State) -> *mut Meter {
+    // SAFETY: the main thread got the meter when the tank was fitted, and a new thread begins with null.
+    unsafe {
+        let own = ffi::lua_getthreaddata(state);
+        if own.is_null() { ffi::lua_getthreaddata(ffi::lua_mainthread(state)).cast() } else { own.cast() }
     }
 }
 
@@ -162,8 +185,28 @@ pub(super) unsafe fn charge_in(state: *mut ffi::lua_State, price: usize) {
 unsafe extern "C-unwind" fn burn(state: *mut ffi::lua_State, gc: c_int) {
     // SAFETY: called by the VM with its own state, whose main thread got the meter before the hook was set.
     unsafe {
-        let meter = ffi::lua_getthreaddata(ffi::lua_mainthread(state)).cast::<Meter>();
-        if gc >= 0 {
+        let meter = meter_of(state);
+        if gc == NO_COLLECTOR {
+            let left = (*meter).left.wrapping_sub(1);
+            (*meter).left = left;
+            // A send passes two of these, a loop one at each turn: nothing else is asked at most of them.
+            if left >= 0 && left % CLOCK_EVERY != 0 {
+                return;
+            }
+        }
+        look(state, meter, gc);
+    }
+}
+
+/// What is asked now and then: the clock, the memory, whether the turn must end.
+///
+/// # Safety
+/// As for `burn`, with the state's own meter.
+#[cold]
+unsafe fn look(state: *mut ffi::lua_State, meter: *mut Meter, gc: c_int) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if gc != NO_COLLECTOR {
             // Called before the collector works (0) and after it: what came to be between was made. When it works
             // depends on memory, so it is no safepoint.
             let held = ffi::lua_totalbytes(state, -1);
@@ -174,7 +217,6 @@ unsafe extern "C-unwind" fn burn(state: *mut ffi::lua_State, gc: c_int) {
             }
             return;
         }
-        (*meter).left -= 1;
         if (*meter).left % CLOCK_EVERY == 0
             && (*meter).left < UNMETERED / 2
             && let Some((clock, until)) = (*meter).deadline

@@ -27,6 +27,7 @@ mod undo;
 mod values;
 mod views;
 mod vm;
+mod writes;
 
 pub use import::{Counts, Plan, file_subject, plan_import};
 pub use mirror::MIRROR_MESSAGES;

@@ -7,11 +7,12 @@ use super::syntax::{SEND, parse_method};
 use super::values::to_lua;
 use super::vm::compiler;
 use crate::object::{
-    Fault, FaultKind, MethodVersion, Name, ObjectId, Objects, SlotContent, Value, lookup, lookup_in_parents,
+    Fault, FaultKind, MethodVersion, Name, ObjectId, ObjectRef, Objects, SlotContent, Value, lookup, lookup_in_parents,
     lookup_through, nearest,
 };
 use mlua::chunk::ChunkMode;
 use mlua::{Function, Lua, MultiValue, Table, Value as LuaValue};
+use std::rc::Rc;
 
 /// The selector that an unanswered send becomes.
 pub(super) const HANDLER: &str = "does_not_understand";
@@ -105,7 +106,7 @@ impl Shared {
                 self.view_of_slot(lua, id, holder, name, &value)?
             }
             Answer::Value(_, value) => to_lua(&value, lua, &self.proxies)?,
-            Answer::Method(holder, source) => LuaValue::Function(self.compile(lua, holder, name, &source)?),
+            Answer::Method(holder, source) => LuaValue::Function((*self.compile(lua, holder, name, &source)?).clone()),
         };
         told.keeps = true;
         self.remember(lua, id, key, &value, asked)?;
@@ -116,17 +117,30 @@ impl Shared {
         self.natives.borrow().get(selector).map_or(LuaValue::Nil, |function| LuaValue::Function(function.clone()))
     }
 
+    /// The function of a method's text, if it was compiled before.
+    pub(super) fn compiled(&self, holder: ObjectRef<'_>, selector: &str, source: &str) -> Option<Rc<Function>> {
+        let compiled = self.compiled.borrow();
+        let known = compiled.get(&holder.id)?.get(selector)?;
+        (known.source == source && known.holder.as_ref() == holder.name).then(|| known.function.clone())
+    }
+
     /// The function of a method's text; `holder` and `selector` name it in traces and for `resend`.
-    pub(super) fn compile(&self, lua: &Lua, holder: ObjectId, selector: &str, source: &str) -> mlua::Result<Function> {
+    pub(super) fn compile(
+        &self,
+        lua: &Lua,
+        holder: ObjectId,
+        selector: &str,
+        source: &str,
+    ) -> mlua::Result<Rc<Function>> {
         let bad = |message: String| raise(Fault::new(FaultKind::BadMethod, message));
-        let key = (holder, Name::new(selector).map_err(|error| bad(error.to_string()))?);
-        // Errors name the method by its holder, also those that a method catches and stores.
-        let title = self.with(|active| active.draft.title(holder))?;
-        if let Some(known) = self.compiled.borrow().get(&key)
-            && known.source == source
-            && known.title == title
-        {
-            return Ok(known.function.clone());
+        let name = Name::new(selector).map_err(|error| bad(error.to_string()))?;
+        let (known, called, title) = self.with(|active| {
+            let object = active.draft.object(holder);
+            let known = object.and_then(|object| self.compiled(object, selector, source));
+            (known, object.and_then(|object| object.name.cloned()), active.draft.title(holder))
+        })?;
+        if let Some(function) = known {
+            return Ok(function);
         }
         let syntax = parse_method(source).map_err(|fault| bad(format!("{title}.{selector}, {fault}")))?;
         if let Some(fault) = syntax.unknown_global() {
@@ -137,9 +151,9 @@ impl Shared {
             lua.load(code).set_compiler(compiler()).set_name(format!("={title}.{selector}")).set_mode(ChunkMode::Text);
         let bound: MultiValue =
             self.fuel.unmetered(|| self.bind.call((id_text(holder), selector, native::takes(&syntax.params))))?;
-        let function: Function = self.fuel.unmetered(|| chunk.into_function()?.call(bound))?;
-        let known = Compiled { source: source.to_string(), title, function: function.clone() };
-        self.compiled.borrow_mut().insert(key, known);
+        let function: Rc<Function> = Rc::new(self.fuel.unmetered(|| chunk.into_function()?.call(bound))?);
+        let known = Compiled { source: source.to_string(), holder: called, function: function.clone() };
+        self.compiled.borrow_mut().entry(holder).or_default().insert(name, known);
         Ok(function)
     }
 
@@ -350,7 +364,9 @@ impl Shared {
             _ => expression,
         };
         let function = self.compile(lua, id, "evaluate", &meant)?;
-        self.compiled.borrow_mut().retain(|(_, selector), _| &**selector != "evaluate");
+        if let Some(compiled) = self.compiled.borrow_mut().get_mut(&id) {
+            compiled.remove("evaluate");
+        }
         function.call(self.proxies.proxy(id)?)
     }
 }

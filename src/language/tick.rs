@@ -11,6 +11,7 @@ use crate::object::{
     Change, Draft, Fault, Name, ObjectId, Objects, Post, Slot, SlotContent, TICKS_A_SECOND, Tick, Value, lookup,
 };
 use mlua::Value as LuaValue;
+use std::cell::RefCell;
 use uuid::Uuid;
 
 /// Safepoints that the objects of a tick have together: so many, and so many more for each. One that steps by itself has
@@ -102,8 +103,8 @@ impl Vm {
         room: usize,
     ) -> Result<TickEnd, Fault> {
         let mut services = NoServices;
-        let active = Active::new(Draft::on(base), &mut services, frame, room);
-        let ((), active) = self.run(active, Some(fuel), |vm, active| {
+        let mut active = RefCell::new(Active::new(Draft::on(base), &mut services, frame, room));
+        self.run(&mut active, Some(fuel), |vm, active| {
             for id in objects {
                 // One that an earlier one of this tick deleted or stopped.
                 if !steps(&active.borrow().draft, *id) {
@@ -114,7 +115,7 @@ impl Vm {
             }
             Ok(())
         })?;
-        let Active { draft, logs, posts, .. } = active;
+        let Active { draft, logs, posts, .. } = active.into_inner();
         Ok(TickEnd { changes: draft.into_changes(), logs, posts, stopped: Vec::new(), late: None })
     }
 }

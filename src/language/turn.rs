@@ -11,9 +11,10 @@ use crate::object::{
     Burial, Change, Draft, Edit, Envelope, Fault, FaultKind, MethodVersion, Name, ObjectId, ObjectRef, Objects,
     Outcome, Post, Slot, SlotContent, Target, Tombstone, Value, dangling, digits_of, lookup,
 };
-use mlua::{MultiValue, Value as LuaValue};
+use mlua::{Function, MultiValue, Value as LuaValue};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use uuid::Uuid;
 
 /// Most changes of one turn.
@@ -273,12 +274,13 @@ impl Vm {
     ) -> (Outcome, Vec<Post>) {
         let TurnRequest { world_id, sequence, envelope } = *request;
         let frame = Frame { world_id, message_id: envelope.message_id, seed: sequence, issued_at: envelope.issued_at };
-        let mut active = Active::new(Draft::on(base), services, frame, room);
-        active.sequence = sequence;
-        active.burial.message = if envelope.is_of_person() { sequence } else { 0 };
-        active.may_import = envelope.selector.as_str() == "import";
-        match self.run(active, None, |vm, active| vm.deliver(active, envelope)) {
-            Ok((result, Active { draft, logs, posts, .. })) => {
+        let mut active = RefCell::new(Active::new(Draft::on(base), services, frame, room));
+        active.get_mut().sequence = sequence;
+        active.get_mut().burial.message = if envelope.is_of_person() { sequence } else { 0 };
+        active.get_mut().may_import = envelope.selector.as_str() == "import";
+        match self.run(&mut active, None, |vm, active| vm.deliver(active, envelope)) {
+            Ok(result) => {
+                let Active { draft, logs, posts, .. } = active.into_inner();
                 (Outcome::Completed { result, changes: draft.into_changes(), logs }, posts)
             }
             Err(mut fault) => {
@@ -293,18 +295,17 @@ impl Vm {
     /// Runs code in a draft: all of it counts, or nothing. `fuel` is the usual one unless given.
     pub(super) fn run<'a, R>(
         &mut self,
-        active: Active<'a>,
+        active: &mut RefCell<Active<'a>>,
         fuel: Option<i64>,
         code: impl FnOnce(&Self, &RefCell<Active<'a>>) -> mlua::Result<R>,
-    ) -> Result<(R, Active<'a>), Fault> {
+    ) -> Result<R, Fault> {
         self.assure()?;
         // Until it ends: one that a panic ends stays in doubt.
         self.in_doubt.set(true);
-        let active = RefCell::new(active);
         let mut spent = None;
         let result = self.refuel(fuel).and_then(|()| {
-            self.shared.stage.play(&active, || {
-                let value = code(self, &active);
+            self.shared.stage.play(active, || {
+                let value = code(self, active);
                 if value.is_err() {
                     spent = self.shared.fuel.spent();
                     self.lift_bounds();
@@ -313,12 +314,12 @@ impl Vm {
                 value
             })
         });
-        let mut active = active.into_inner();
+        let active = active.get_mut();
         let fault = match result {
             Ok(value) if active.doomed.is_none() && self.shared.fuel.left() >= 0 => {
                 let settled = active.check_objects().and_then(|()| {
                     let broken = |_| Fault::new(FaultKind::Internal, "the VM could not be brought back in order");
-                    self.shared.fuel.unmetered(|| self.shared.settle()).map_err(broken)
+                    self.shared.settle().map_err(broken)
                 });
                 match settled {
                     Ok(()) => {
@@ -326,7 +327,7 @@ impl Vm {
                         let gone: Vec<ObjectId> = active.draft.changes().iter().filter_map(gone).collect();
                         self.shared.proxies.let_go(&gone);
                         self.in_doubt.set(false);
-                        return Ok((value, active));
+                        return Ok(value);
                     }
                     Err(fault) => fault,
                 }
@@ -399,9 +400,6 @@ impl Vm {
                 },
             };
             active.receiver = Some(id);
-            if active.draft.object(id).is_none() {
-                return Err(raise(active.gone(id)));
-            }
             (id, Some(args))
         };
         let Some(args) = args else {
@@ -417,38 +415,51 @@ impl Vm {
             return self.shared.call_native(&self.lua, id, selector, args);
         }
         enum Found {
-            Method(ObjectId, MethodVersion),
+            /// With its arguments in order, and its function where it was called before.
+            Method(ObjectId, Vec<Value>, Result<Rc<Function>, String>),
             Value(Value),
-            Nothing,
+            Nothing(Args),
         }
         let found = {
             let active = active.borrow();
             match lookup(&active.draft, id, selector).map(|found| (found.holder, &found.slot.content)) {
-                Some((holder, SlotContent::Method(method))) => Found::Method(holder, method.clone()),
+                Some((holder, SlotContent::Method(method))) => {
+                    let title = || active.draft.title(id);
+                    let values = in_order(title, selector, method, args).map_err(raise)?;
+                    let object = active.draft.object(holder);
+                    let known = object.and_then(|object| self.shared.compiled(object, selector, &method.source));
+                    Found::Method(holder, values, known.ok_or_else(|| method.source.clone()))
+                }
                 Some((_, SlotContent::Value(_))) if !(args.positional.is_empty() && args.named.is_empty()) => {
                     return Err(raise(not_a_method(&active.draft, id, selector)));
                 }
                 Some((_, SlotContent::Value(value))) => Found::Value(value.clone()),
-                None => Found::Nothing,
+                None if active.draft.object(id).is_none() => return Err(raise(active.gone(id))),
+                None => Found::Nothing(args),
             }
         };
         match found {
             Found::Value(value) => self.to_lua(&value),
-            Found::Method(holder, method) => {
-                let title = active.borrow().draft.title(id);
-                let values = in_order(&title, selector, &method, args).map_err(raise)?;
-                let function = self.shared.compile(&self.lua, holder, selector, &method.source)?;
+            Found::Method(holder, values, function) => {
+                let function = match function {
+                    Ok(function) => function,
+                    Err(source) => self.shared.compile(&self.lua, holder, selector, &source)?,
+                };
+                let receiver = self.shared.proxies.handle(id)?;
+                if values.is_empty() {
+                    return function.call(&receiver.proxy);
+                }
                 let mut all = MultiValue::with_capacity(values.len() + 1);
                 for value in values.iter().rev() {
                     all.push_front(self.to_lua(value)?);
                 }
-                all.push_front(LuaValue::Table(self.shared.proxies.proxy(id)?));
+                all.push_front(LuaValue::Table(receiver.proxy.clone()));
                 function.call(all)
             }
-            Found::Nothing if native::native_spec(selector).is_some() => {
+            Found::Nothing(args) if native::native_spec(selector).is_some() => {
                 self.shared.call_native(&self.lua, id, selector, args)
             }
-            Found::Nothing => {
+            Found::Nothing(args) => {
                 let by_place = args.positional.iter().map(|_| None);
                 let names: Vec<Option<Name>> =
                     by_place.chain(args.named.iter().map(|(name, _)| Some(name.clone()))).collect();
@@ -501,9 +512,14 @@ impl Objects for AlsoDeleted<'_> {
 }
 
 /// Arguments in the order of the method's parameters; a missing one is nil.
-fn in_order(title: &str, selector: &str, method: &MethodVersion, args: Args) -> Result<Vec<Value>, Fault> {
+fn in_order(
+    title: impl FnOnce() -> String,
+    selector: &str,
+    method: &MethodVersion,
+    args: Args,
+) -> Result<Vec<Value>, Fault> {
     if args.positional.len() > method.params.len() && !method.is_variadic() {
-        return Err(native::too_many(title, selector, &method.params, args.positional.len()));
+        return Err(native::too_many(&title(), selector, &method.params, args.positional.len()));
     }
     let mut values = args.positional;
     for (name, value) in args.named {

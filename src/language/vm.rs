@@ -11,6 +11,7 @@ use super::library::connect_library;
 use super::mathematics::{self, connect_mathematics};
 use super::mirror::connect_mirrors;
 use super::values::to_lua;
+use super::writes::connect_writes;
 use crate::object::{Fault, FaultKind, ObjectId, Value};
 use mlua::chunk::{ChunkMode, Compiler};
 use mlua::{Lua, LuaOptions, StdLib, Table, Value as LuaValue};
@@ -138,6 +139,7 @@ impl Vm {
         let shared = Rc::new(Shared::new(&prelude, &views, ids, fuel.clone())?);
         connect(&lua, &cross, &shared)?;
         connect_library(&lua, &cross, &shared)?;
+        connect_writes(&lua, &cross)?;
         connect_natives(&lua, &shared)?;
         for pair in library.get::<Table>("globals")?.pairs::<String, LuaValue>() {
             let (name, function) = pair?;
@@ -181,11 +183,12 @@ impl Vm {
 
     /// Fills the tank and the allowance for one turn.
     pub(super) fn refuel(&self, fuel: Option<i64>) -> mlua::Result<()> {
-        self.lua.set_memory_limit(self.lua.used_memory() + self.limits.memory_bytes)?;
         self.held.set(self.lua.used_memory());
+        self.lua.set_memory_limit(self.held.get() + self.limits.memory_bytes)?;
         let deadline = self.limits.clock.map(|clock| (clock, clock() + self.limits.patience));
         self.shared.fuel.start(fuel.unwrap_or(self.limits.fuel), self.held.get(), deadline);
-        self.shared.begin()
+        self.shared.begin();
+        Ok(())
     }
 
     /// The turn has failed: what runs now is the program's own.

@@ -17,6 +17,10 @@ pub struct Found<'a> {
 /// One set of objects already searched serves the whole lookup: an object that was searched in vain
 /// stays without the slot, so the answer equals that of Self's set per path and costs each object once.
 pub fn lookup<'a>(objects: &'a dyn Objects, id: ObjectId, name: &str) -> Option<Found<'a>> {
+    // Most often it is an own slot, and nothing need be noted.
+    if let Some(slot) = objects.object(id)?.slots.get(name) {
+        return Some(Found { holder: id, slot });
+    }
     search(objects, id, name, &mut HashSet::new())
 }
 

@@ -1,6 +1,7 @@
 //! Slots: the ordered map from a name to a value or a method, each with its documentation.
 
 use super::{MethodVersion, Name, Value};
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
 /// What stands in a slot.
@@ -9,7 +10,7 @@ pub enum SlotContent {
     /// Data.
     Value(Value),
     /// Code; the same text also stands in the object's versions.
-    Method(MethodVersion),
+    Method(Box<MethodVersion>),
 }
 
 /// One slot.
@@ -29,7 +30,7 @@ impl Slot {
 
     /// A method slot; its documentation is the method's own.
     pub fn method(method: MethodVersion) -> Self {
-        Self { doc: method.doc.clone(), content: SlotContent::Method(method) }
+        Self { doc: method.doc.clone(), content: SlotContent::Method(Box::new(method)) }
     }
 
     /// The value of a data slot.
@@ -59,7 +60,7 @@ impl Slot {
 
 /// Own slots in the order in which they were added.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Slots(IndexMap<Name, Slot>);
+pub struct Slots(IndexMap<Name, Slot, RandomState>);
 
 impl Slots {
     /// The slot of this name.

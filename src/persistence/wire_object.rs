@@ -168,7 +168,7 @@ impl From<&Slot> for WireSlot {
     fn from(slot: &Slot) -> Self {
         let content = match &slot.content {
             SlotContent::Value(value) => WireContent::Value(value.into()),
-            SlotContent::Method(method) => WireContent::Method(method.into()),
+            SlotContent::Method(method) => WireContent::Method((&**method).into()),
         };
         Self { content, doc: slot.doc.clone() }
     }
@@ -179,7 +179,7 @@ impl TryFrom<WireSlot> for Slot {
     fn try_from(wire: WireSlot) -> Result<Self, String> {
         let content = match wire.content {
             WireContent::Value(value) => SlotContent::Value(value.try_into()?),
-            WireContent::Method(method) => SlotContent::Method(method.try_into()?),
+            WireContent::Method(method) => SlotContent::Method(Box::new(method.try_into()?)),
         };
         Ok(Self { content, doc: wire.doc })
     }

@@ -42,6 +42,22 @@ pub struct NativeSpec {
     pub(super) run: fn(&mut Call<'_, '_>) -> Result<Value, Fault>,
 }
 
+/// The initials of selectors by their length. Every message asks whether it is a root's, and hardly one is.
+const INITIALS: [u32; 32] = {
+    let mut initials = [0; 32];
+    let mut at = 0;
+    while at < NATIVES.len() {
+        let selector = NATIVES[at].selector.as_bytes();
+        initials[selector.len()] |= bit_of(selector[0]);
+        at += 1;
+    }
+    initials
+};
+
+const fn bit_of(letter: u8) -> u32 {
+    1 << (letter % 32)
+}
+
 /// Every root message, by selector.
 pub const NATIVES: &[NativeSpec] = &[
     NativeSpec {
@@ -255,6 +271,10 @@ pub const NATIVES: &[NativeSpec] = &[
 
 /// The root message of this selector.
 pub fn native_spec(selector: &str) -> Option<&'static NativeSpec> {
+    let may_be = INITIALS.get(selector.len()).zip(selector.as_bytes().first());
+    if may_be.is_none_or(|(initials, first)| initials & bit_of(*first) == 0) {
+        return None;
+    }
     NATIVES.binary_search_by(|spec| spec.selector.cmp(selector)).ok().map(|index| &NATIVES[index])
 }
 

@@ -107,7 +107,7 @@ pub(super) fn rename_slot(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
         ..version.clone()
     };
     let content = match &slot.content {
-        SlotContent::Method(method) => SlotContent::Method(numbered(method)),
+        SlotContent::Method(method) => SlotContent::Method(Box::new(numbered(method))),
         value => value.clone(),
     };
     let renamed = Slot { content, doc: slot.doc.clone() };
