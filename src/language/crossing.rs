@@ -8,6 +8,7 @@
 use super::fault::{bounded, fault_of};
 use super::fuel::Fuel;
 use super::native;
+use super::send::gone;
 use super::turn::Active;
 use super::values::{from_lua, from_lua_charged};
 use crate::object::{Fault, FaultKind, Name, ObjectId, Objects, Post, Value};
@@ -163,6 +164,7 @@ pub(super) struct Shared {
     pub(super) fuel: Rc<Fuel>,
     take_writes: Function,
     take_edits: Function,
+    touched: Function,
     take_back: Function,
     settle: Function,
     forget: Function,
@@ -194,6 +196,7 @@ impl Shared {
             fuel,
             take_writes: prelude.get("take_writes")?,
             take_edits: views.get("take_edits")?,
+            touched: prelude.get("touched")?,
             take_back: prelude.get("take_back")?,
             settle: prelude.get("settle")?,
             misses: Cell::new(0),
@@ -271,9 +274,24 @@ impl Shared {
     /// Brings every write made inside the VM into the draft. A write that can't be stored dooms the turn: the caches hold
     /// it, and the draft does not.
     pub(super) fn flush(&self) -> mlua::Result<()> {
-        self.fuel
-            .unmetered(|| self.bring_writes())
-            .map_err(|error| self.doom_by(fault_of(&error), |active, fault| active.doom_by_write(fault)))
+        self.fuel.unmetered(|| self.bring_writes()).map_err(|error| match fault_of(&error) {
+            fault if fault.kind == FaultKind::Gone => self.doom_by(fault, |active, fault| active.doom_by_write(fault)),
+            fault => self.doom(fault),
+        })
+    }
+
+    /// Of a turn that failed: whether a write that did not cross goes to an object that is gone.
+    pub(super) fn find_lost_writes(&self) -> mlua::Result<()> {
+        let touched: Table = self.touched.call(())?;
+        for id in touched.sequence_values::<mlua::LuaString>() {
+            let Some(id) = id_from(&id?) else { continue };
+            self.with(|active| {
+                if active.draft.object(id).is_none() {
+                    active.doom_by_write(gone(&active.draft.title(id)));
+                }
+            })?;
+        }
+        Ok(())
     }
 
     fn bring_writes(&self) -> mlua::Result<()> {

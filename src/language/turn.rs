@@ -49,7 +49,8 @@ pub(super) struct Active<'a> {
     pub(super) issued_at: u64,
     /// Why the turn fails, whatever its code catches.
     doomed: Option<Fault>,
-    /// Whether it fails for something that it wrote. Where that is found depends on the caches, so nothing else counts then.
+    /// Whether it fails for a write to an object that is gone. Where that is found depends on the caches, so nothing else
+    /// counts then.
     doomed_by_write: bool,
     /// Whether the whole world was looked through once.
     pub(super) scanned: bool,
@@ -124,7 +125,7 @@ impl Active<'_> {
         self.doomed.get_or_insert(fault).clone()
     }
 
-    /// The same for a write that can't be stored, which goes before everything else.
+    /// The same for a write to an object that is gone, which goes before everything else.
     pub(super) fn doom_by_write(&mut self, fault: Fault) -> Fault {
         if !std::mem::replace(&mut self.doomed_by_write, true) {
             self.doomed = None;
@@ -261,6 +262,8 @@ impl Vm {
                 if value.is_err() {
                     spent = self.shared.fuel.spent();
                     self.lift_bounds();
+                    self.shared.find_lost_writes()?;
+                    return value;
                 }
                 self.shared.flush()?;
                 value
