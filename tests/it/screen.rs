@@ -72,9 +72,10 @@ impl Screen {
         }
     }
 
-    /// Clicks with the left button.
+    /// Clicks with the left button, and leaves a slow frame the time to see it: what is typed before a field has the keyboard
+    /// is lost.
     pub(crate) fn click(&self, [x, y]: [usize; 2]) {
-        self.tool(&["mousemove", &x.to_string(), &y.to_string(), "sleep", "0.2", "click", "1", "sleep", "0.3"]);
+        self.tool(&["mousemove", &x.to_string(), &y.to_string(), "sleep", "0.2", "click", "1", "sleep", "1"]);
     }
 
     /// Drags with the left button.
@@ -150,8 +151,13 @@ impl Picture {
 }
 
 /// Asks again and again for what takes its time.
-pub(crate) fn until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
-    (0..ATTEMPTS).find_map(|_| {
+pub(crate) fn until<T>(ask: impl FnMut() -> Option<T>) -> Option<T> {
+    within(ATTEMPTS, ask)
+}
+
+/// Asks so many times, a tenth of a second apart.
+pub(crate) fn within<T>(attempts: u32, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    (0..attempts).find_map(|_| {
         let answer = ask();
         if answer.is_none() {
             std::thread::sleep(Duration::from_millis(100));

