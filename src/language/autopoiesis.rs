@@ -4,11 +4,11 @@
 //! The instruction is made of the selector's words and the arguments' names, in the few orders in which people say such
 //! things. The author refuses rather than guesses, and so does this where the orders that are understood differ in meaning.
 
+use super::active::Active;
 use super::crossing::{Shared, Stale, raise};
 use super::native::{self, accept_authored};
 use super::send::{HANDLER, unknown_selector};
 use super::services::Authored;
-use super::turn::Active;
 use crate::object::{Fault, FaultKind, Name, ObjectId, Objects, Value, lookup};
 
 /// The object with the rules, and the rule that allows it.

@@ -28,9 +28,7 @@ pub(super) fn connect(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> mlua::Re
 
     let s = shared.clone();
     let forget_heirs = lua.create_function(move |_, (heirs, key): (Table, LuaString)| {
-        if s.fuel.left() >= 0 {
-            s.fuel.set(s.fuel.left().saturating_add(1)); // the call itself, which another state of the caches spares
-        }
+        s.fuel.refund_call();
         let LuaValue::Table(caches) = heirs.raw_get(&key)? else { return Ok(()) };
         heirs.raw_set(&key, LuaValue::Nil)?;
         for pair in caches.pairs::<Table, LuaValue>() {
@@ -68,18 +66,14 @@ pub(super) fn connect(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> mlua::Re
 
     let s = shared.clone();
     let check_name = lua.create_function(move |_, name: LuaString| {
-        if s.fuel.left() >= 0 {
-            s.fuel.set(s.fuel.left().saturating_add(1)); // the call itself, which is spared for a name that is known
-        }
+        s.fuel.refund_call();
         slot_name(&name.to_string_lossy()).map(|_| ()).map_err(raise)
     })?;
     cross.set("check_name", check_name)?;
 
     let s = shared.clone();
     let check_exists = lua.create_function(move |_, object: LuaString| {
-        if s.fuel.left() >= 0 {
-            s.fuel.set(s.fuel.left().saturating_add(1)); // the call itself, which is spared for an object that was asked about
-        }
+        s.fuel.refund_call();
         let id = id(&object)?;
         s.with(|active| active.draft.object(id).map(drop).ok_or_else(|| active.gone(id)))?.map_err(raise)
     })?;
@@ -98,9 +92,7 @@ pub(super) fn connect(lua: &Lua, cross: &Table, shared: &Rc<Shared>) -> mlua::Re
 
     let s = shared.clone();
     let check_text = lua.create_function(move |_, text: LuaString| {
-        if s.fuel.left() >= 0 {
-            s.fuel.set(s.fuel.left().saturating_add(1)); // the call itself, which is spared for a text that is known
-        }
+        s.fuel.refund_call();
         s.check_text(text)
     })?;
     cross.set("check_text", check_text)?;

@@ -5,10 +5,10 @@
 
 #![allow(unsafe_code)]
 
+use super::active::Active;
 use super::fault::{bounded, fault_of};
 use super::fuel::Fuel;
 use super::native;
-use super::turn::Active;
 use super::values::{from_lua, from_lua_charged};
 use crate::object::{Fault, FaultKind, Name, ObjectId, Objects, Post, Value};
 use foldhash::fast::RandomState;

@@ -120,6 +120,14 @@ impl Fuel {
         self.set(self.left().saturating_sub_unsigned(price as u64));
     }
 
+    /// Gives back what the call of a callback cost that another state of the caches spares.
+    pub(super) fn refund_call(&self) {
+        let left = self.left();
+        if left >= 0 {
+            self.set(left.saturating_add(1));
+        }
+    }
+
     /// Runs what must not cost a turn fuel, because whether it is needed depends on the caches. An emptied tank stays so.
     pub(super) fn unmetered<R>(&self, run: impl FnOnce() -> R) -> R {
         let left = self.left();

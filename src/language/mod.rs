@@ -3,10 +3,12 @@
 //! A turn reads a world through `object::Objects` and answers an `Outcome`; it never writes the world
 //! itself. Nothing here knows Bevy, the disk or a screen.
 
+mod active;
 mod autopoiesis;
 mod callbacks;
 pub mod console;
 mod crossing;
+mod delivery;
 mod fault;
 mod fuel;
 mod import;

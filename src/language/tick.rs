@@ -4,8 +4,8 @@
 //! objects step in one go; where one of them fails, all of it is taken back and each steps by itself. One that fails then
 //! stops stepping, and is marked with the reason.
 
+use super::active::{Active, Frame};
 use super::services::NoServices;
-use super::turn::{Active, Frame};
 use super::vm::Vm;
 use crate::object::{
     Change, Draft, Fault, Name, ObjectId, Objects, Post, Slot, SlotContent, TICKS_A_SECOND, Tick, Value, lookup,

@@ -3,9 +3,9 @@
 //! Each change is taken back only where what it left still stands; otherwise the turn fails and says what stands there now.
 //! Which turn is taken back stands in the envelope; what it changed comes from [`super::Services::past`].
 
+use super::active::Active;
 use super::console::slot_text;
 use super::crossing::{Stale, raise};
-use super::turn::Active;
 use super::vm::Vm;
 use crate::object::{
     Burial, Change, Draft, Edit, EditKind, Fault, FaultKind, Name, Object, ObjectId, ObjectRef, Objects, PastTurn,

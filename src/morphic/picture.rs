@@ -171,6 +171,9 @@ impl Picture {
 
     /// A point of the world in the object's own frame, where its left upper corner is at `place`.
     pub fn to_own(&self, place: [f32; 2], point: [f32; 2]) -> [f32; 2] {
+        if self.rotation == 0.0 {
+            return [point[0] - place[0], point[1] - place[1]];
+        }
         let half = self.size.map(|side| side / 2.0);
         let [x, y] = [point[0] - place[0] - half[0], point[1] - place[1] - half[1]];
         // What is drawn is turned clockwise, so the point is turned back.

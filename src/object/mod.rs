@@ -13,6 +13,7 @@ mod image;
 mod lookup;
 mod message;
 mod method;
+mod moment;
 mod name;
 mod nearest;
 mod outcome;
@@ -38,6 +39,7 @@ pub use lookup::{
 };
 pub use message::{Argument, Envelope, Literal, Post, Reversal, Target, UICommand};
 pub use method::{MethodVersion, Origin};
+pub use moment::date_and_time;
 pub use name::{Name, NameError};
 pub use nearest::nearest;
 pub use outcome::{Fault, FaultKind, Outcome};

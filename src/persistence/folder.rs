@@ -2,6 +2,7 @@
 
 use super::OpenError;
 use super::store::DATA_FILE;
+use crate::object::date_and_time;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -92,20 +93,10 @@ fn describe_owner(text: &str) -> String {
     }
 }
 
-/// A time in the form `2026-01-31 09:12:00 UTC`. Days to date after Howard Hinnant, "chrono-compatible low-level
-/// date algorithms".
+/// A time in the form `2026-01-31 09:12:00 UTC`.
 fn utc(unix_ms: u64) -> String {
-    let seconds = unix_ms / 1000;
-    let day = (seconds / 86_400) as i64 + 719_468;
-    let (era, day_of_era) = (day.div_euclid(146_097), day.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let date = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{date:02} {hour:02}:{minute:02}:{second:02} UTC")
+    let (date, time) = date_and_time(unix_ms);
+    format!("{date} {time} UTC")
 }
 
 /// A folder beside the one to be, in which a new world is made.

@@ -3,7 +3,7 @@
 use super::desk::{Command, Desk};
 use super::window::{Panels, fit_cards};
 use crate::morphic::{Act, Bounds, Button, Deed, Stage, Under};
-use crate::object::{Argument, Name, ObjectId, Target, UICommand, Value, lookup};
+use crate::object::{Argument, Name, ObjectId, Objects, Target, UICommand, Value, lookup};
 use crate::systems::Clock;
 use bevy::input::mouse::{MouseScrollUnit, MouseWheel};
 use bevy::prelude::*;
@@ -123,7 +123,8 @@ fn carry_out(desk: &mut Desk, stage: &Stage, deed: Deed) {
         Deed::Carry(id, by) => desk.carried = Some((id, by)),
         Deed::PutBack => put_back(desk),
         Deed::Click(id, point) => {
-            if let Some(command) = clicked(desk, stage, id, point) {
+            let command = stage.press_at(id, point).and_then(|(own, act)| clicked(desk.mirror.image(), id, own, act));
+            if let Some(command) = command {
                 desk.send(command, None);
             }
         }
@@ -170,23 +171,17 @@ fn message(target: ObjectId, selector: &str, args: Vec<Value>) -> Option<UIComma
     Some(UICommand { target: Target::Id(target), selector: Name::new(selector).ok()?, args })
 }
 
-/// The message of a click, where the object has one there.
-fn clicked(desk: &Desk, stage: &Stage, id: ObjectId, point: [f32; 2]) -> Option<UICommand> {
-    let (own, act) = stage.press_at(id, point)?;
+/// The message of a click on an object, at a point of its own.
+fn clicked(objects: &dyn Objects, id: ObjectId, point: [f32; 2], act: &Act) -> Option<UICommand> {
     match act {
         Act::Send { selector, args } => message(id, selector, args.clone()),
         Act::Click => {
-            let found = lookup(desk.mirror.image(), id, "clicked")?;
-            let takes = |name: &&str| {
-                found.slot.as_method().is_some_and(|method| method.params.iter().any(|param| **param == **name))
-            };
-            let place = [("x", own[0]), ("y", own[1])];
-            let args = place.iter().filter(|(name, _)| takes(name));
-            let args = args.map(|(name, part)| (*name, Value::Number(f64::from(part.round()))));
-            match Command::to(id, "clicked", args.collect())? {
-                Command::Send(command) => Some(command),
-                _ => None,
-            }
+            let method = lookup(objects, id, "clicked")?.slot.as_method()?;
+            let takes = |name: &str| method.params.iter().any(|param| param.as_str() == name);
+            let place = [("x", point[0]), ("y", point[1])].into_iter().filter(|(name, _)| takes(name));
+            let args =
+                place.filter_map(|(name, part)| Some((Name::new(name).ok()?, Value::Number(f64::from(part.round())))));
+            Some(UICommand::new(Target::Id(id), Name::new("clicked").ok()?, args.collect()))
         }
         Act::Slide(_) => None,
     }
@@ -225,7 +220,52 @@ pub(super) fn hold_back(events: &mut Vec<egui::Event>, held: &mut Vec<egui::Even
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::morphic::test_worlds::{object, told};
+    use crate::object::{MethodVersion, Object, Origin, Slot};
     use egui::{Event, Key};
+
+    fn with_clicked(mut object: Object, params: &[&str]) -> Object {
+        let origin = Origin {
+            author: "person".into(),
+            instruction: String::new(),
+            contract: Vec::new(),
+            verdicts: Vec::new(),
+            sequence: 0,
+        };
+        let params = params.iter().map(|param| Name::new(param).unwrap()).collect();
+        let version =
+            MethodVersion { number: 1, follows: 0, params, source: String::new(), doc: String::new(), origin };
+        object.slots.push(Name::new("clicked").unwrap(), Slot::method(version));
+        object
+    }
+
+    #[test]
+    fn a_click_tells_its_place_where_the_method_asks_for_it() {
+        let told_to = |params: &[&str]| {
+            let lamp = with_clicked(object("lamp", &[ObjectId::proto()], &[]), params);
+            let mirror = told(vec![lamp.clone()]);
+            let command = clicked(mirror.image(), lamp.id, [3.4, 7.6], &Act::Click).unwrap();
+            assert_eq!((command.target, command.selector.as_str()), (Target::Id(lamp.id), "clicked"));
+            let arg = |of: Argument| (of.name.unwrap().to_string(), of.value);
+            command.args.into_iter().map(arg).collect::<Vec<_>>()
+        };
+        let (x, y) = (("x".to_string(), Value::Number(3.0).into()), ("y".to_string(), Value::Number(8.0).into()));
+        assert_eq!(told_to(&[]), []);
+        assert_eq!(told_to(&["x", "y"]), [x, y.clone()]);
+        assert_eq!(told_to(&["force", "y"]), [y]);
+    }
+
+    #[test]
+    fn a_line_of_a_list_is_chosen_by_its_place() {
+        let list = object("menu", &[ObjectId::genesis("list_morph")], &[]);
+        let mirror = told(vec![list.clone()]);
+        let act = Act::Send { selector: "choose".into(), args: vec![Value::Number(2.0)] };
+        let command = clicked(mirror.image(), list.id, [0.0, 0.0], &act).unwrap();
+        let args = vec![Argument { name: None, value: Value::Number(2.0).into() }];
+        assert_eq!(command, UICommand { target: Target::Id(list.id), selector: Name::new("choose").unwrap(), args });
+        let slides = crate::morphic::Track { left: 0.0, right: 1.0, low: 0.0, high: 1.0, step: 0.0 };
+        assert_eq!(clicked(mirror.image(), list.id, [0.0, 0.0], &Act::Slide(slides)), None);
+    }
 
     fn press(key: Key) -> Event {
         Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: egui::Modifiers::NONE }

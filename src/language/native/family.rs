@@ -2,9 +2,9 @@
 
 use super::references::tell_referrers;
 use super::{ASKED, Args, Call, slot_name};
+use crate::language::active::Active;
 use crate::language::crossing::Stale;
 use crate::language::object_file::is_built_in;
-use crate::language::turn::Active;
 use crate::object::{
     Change, Fault, FaultKind, List, Name, Object, ObjectId, ObjectRef, Objects, Post, Slot, Value, ancestors, children,
     number_text,

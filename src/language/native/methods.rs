@@ -1,9 +1,9 @@
 //! `add_method`, `remove_method`, `undo_method`, `versions`, `reprogram_method`.
 
 use super::{Call, slot_name};
+use crate::language::active::Active;
 use crate::language::crossing::Stale;
 use crate::language::services::Authored;
-use crate::language::turn::Active;
 use crate::object::{
     Change, Draft, Fault, FaultKind, MethodVersion, Name, ObjectId, Objects, Origin, Slot, Value, nearest,
 };

@@ -14,8 +14,8 @@ pub(super) use methods::accept_authored;
 #[cfg(test)]
 pub(super) use methods::accept_method;
 
+use super::active::Active;
 use super::crossing::Stale;
-use super::turn::Active;
 use crate::object::{Fault, FaultKind, Name, ObjectId, Objects, Slot, SlotContent, Value, ancestors, nearest};
 
 /// Safepoints that take as long as parsing a text.

@@ -308,3 +308,32 @@ fn what_no_slot_can_hold_ends_the_turn_where_it_is_written_whatever_crosses() {
         }
     }
 }
+
+#[test]
+fn a_write_to_an_object_that_is_gone_is_an_error_where_it_is_written_whatever_crosses() {
+    let mut world = Bench::new();
+    world.ask("clone proto as=a s=[1] gone=@proto");
+    world.ask("= (function() local c = world.a:clone() world.a.gone = c c:delete() end)()");
+    let write = "self.v = 1 local ok, why = pcall(function() self.gone.u = 1 end)";
+    // What follows it in the same turn, and whether the caches know what is read in between.
+    for after in ["", "error('later')", "self.s[1] = 2"] {
+        let mut ends = Vec::new();
+        for between in ["", "local x = self.absent", "world.proto:describe()"] {
+            for is_cold in [false, true] {
+                if is_cold {
+                    world.vm.forget_all();
+                }
+                let told = "return {ok, string.find(why, 'was deleted', 1, true) ~= nil, self.gone.u == nil}";
+                let rest = if after.starts_with("error") { "" } else { told };
+                let source = format!("{write} {between} {after} {rest}");
+                let line = format!("evaluate a source={}", quoted(&source));
+                ends.push(match world.run(&line) {
+                    Outcome::Completed { result, .. } => result.text(&world.image),
+                    Outcome::Failed(fault) => fault.message,
+                });
+            }
+        }
+        let expected = if after.starts_with("error") { "a.evaluate:1: later" } else { "[false, true, true]" };
+        assert!(ends.iter().all(|end| end == expected), "{after}: {ends:?}");
+    }
+}
