@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 const BALLS: usize = 1_000;
 /// Ticks after the last snapshots: the most that run again when the world wakes, for there are snapshots every 600.
 const TICKS_AGAIN: u64 = 599;
+/// Ticks before: two minutes of them.
+const TICKS_WITH_SNAPSHOTS: u64 = 7_200;
 
 const MAKE: &str = "function(self, n) for i = 1, n do local ball = self:clone() ball.x = i % 40 * 20 ball.y = i // 40 * 20 \
                     ball.vx = i % 7 * 30 - 90 ball.vy = i % 5 * 40 - 80 ball.stepping = true end end";
@@ -27,8 +29,8 @@ const STEP: &str = "function(self, seconds) self.x += self.vx * seconds self.y +
 /// Nanoseconds that have gone by, as the world is told.
 static NOW: AtomicU64 = AtomicU64::new(0);
 
-/// Prints the section, for so many minutes of ticks.
-pub(crate) fn print(dir: &Path, minutes: u64) {
+/// Prints the section.
+pub(crate) fn print(dir: &Path) {
     let mut world = Hosted::open(dir, clock());
     world.connect();
     let lines = [
@@ -41,8 +43,7 @@ pub(crate) fn print(dir: &Path, minutes: u64) {
     drop(world);
     let made = log(dir);
     let mut world = Hosted::open(dir, clock()); // its first frame runs a tick
-    let ticks = minutes * 60 * u64::from(TICKS_A_SECOND);
-    let ticks = ticks - ticks % (TICKS_AGAIN + 1) + TICKS_AGAIN;
+    let ticks = TICKS_WITH_SNAPSHOTS + TICKS_AGAIN;
     let start = Instant::now();
     let mut frames: Vec<f64> = (1..ticks)
         .map(|_| {
@@ -62,14 +63,11 @@ pub(crate) fn print(dir: &Path, minutes: u64) {
     let world = Hosted::open(dir, clock());
     let woken = start.elapsed();
     world.close();
-    println!(
-        "{BALLS} balls for {ticks} ticks, {minutes} minutes at {TICKS_A_SECOND} a second, run in {:.0} s:",
-        ran.as_secs_f64()
-    );
+    println!("{BALLS} balls for {ticks} ticks of a sixtieth of a second, run in {:.0} s:", ran.as_secs_f64());
     println!("  a frame with a tick {:.2} ms, 19 of 20 within {late:.2} ms", median(frames));
     println!(
         "  the log grew by {records} records, {bytes} bytes: {:.0} KiB an hour; the whole file has {:.1} MiB",
-        bytes as f64 / 1024.0 * 60.0 / minutes as f64,
+        bytes as f64 / 1024.0 * 3_600.0 * f64::from(TICKS_A_SECOND) / ticks as f64,
         file as f64 / f64::from(1 << 20)
     );
     println!("  awake again in {:.2} s, {TICKS_AGAIN} ticks of it run again", woken.as_secs_f64());

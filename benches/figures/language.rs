@@ -8,13 +8,14 @@ use living_workbench::object::{
 };
 use mlua::{Function, Lua};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// Operations in one round.
-const OPERATIONS: u32 = 100_000;
-/// Turns in one round.
-const TURNS: u32 = 10_000;
+/// Operations in one turn, and turns between two looks at the clock.
+const OPERATIONS: u32 = 10_000;
+const TURNS: u32 = 500;
+/// How long a round lasts.
+const ROUND: Duration = Duration::from_millis(4);
 
 /// The body of a method of an object, and of a function of a plain table, with `n` operations each.
 struct Pair {
@@ -25,7 +26,11 @@ struct Pair {
     asked: Option<f64>,
 }
 
-const PAIRS: [Pair; 7] = [
+/// Sends that find their method in the first of a chain of parents, and in the eighth.
+const NEAR: &str = "send, 1 parent up";
+const FAR: &str = "send, 8 parents up";
+
+const PAIRS: [Pair; 9] = [
     Pair {
         what: "send",
         ours: "for i = 1, n do self:nothing() end",
@@ -33,13 +38,13 @@ const PAIRS: [Pair; 7] = [
         asked: Some(2.0),
     },
     Pair {
-        what: "send, 1 parent up",
+        what: NEAR,
         ours: "for i = 1, n do self:nothing_1() end",
         plain: "for i = 1, n do t:nothing() end",
         asked: None,
     },
     Pair {
-        what: "send, 8 parents up",
+        what: FAR,
         ours: "for i = 1, n do self:nothing_8() end",
         plain: "for i = 1, n do t:nothing() end",
         asked: None,
@@ -68,11 +73,23 @@ const PAIRS: [Pair; 7] = [
         plain: "for i = 1, n do t:increment() end",
         asked: Some(3.5),
     },
+    Pair {
+        what: "math.sin",
+        ours: "local s = 0 for i = 1, n do s += math.sin(i) end",
+        plain: "local s = 0 for i = 1, n do s += math.sin(i) end",
+        asked: None,
+    },
+    Pair {
+        what: "math.pow",
+        ours: "local s = 0 for i = 1, n do s += math.pow(i, 0.3) end",
+        plain: "local s = 0 for i = 1, n do s += math.pow(i, 0.3) end",
+        asked: None,
+    },
 ];
 
-/// The loops in Python: nanoseconds of a send, and of an increment by a send.
+/// The same loops in Python: nanoseconds of a send, and of an increment by a send.
 const PYTHON: &str = "
-import time, statistics
+import time
 class Thing:
     def __init__(self):
         self.n = 0
@@ -87,12 +104,12 @@ def increment(self, n):
     for i in range(n):
         self.increment()
 def nanos(loop):
-    rounds = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
+    loop(Thing(), OPERATIONS)
+    start, runs = time.perf_counter(), 0
+    while time.perf_counter() - start < ROUND:
         loop(Thing(), OPERATIONS)
-        rounds.append((time.perf_counter() - start) * 1e9 / OPERATIONS)
-    return statistics.median(rounds)
+        runs += 1
+    return (time.perf_counter() - start) * 1e9 / OPERATIONS / runs
 print(nanos(send), nanos(increment))
 ";
 
@@ -100,64 +117,75 @@ print(nanos(send), nanos(increment))
 pub(crate) fn print() {
     println!("in a turn, per operation, against the same on a plain Luau table without metering:");
     let mut world = World::new();
-    let nanos = PAIRS.map(|pair| compare(&mut world, &pair));
-    let [ours, of_one, of_eight, .., increment] = nanos;
-    let levels = median(of_one.iter().zip(&of_eight).map(|(one, eight)| eight / one).collect());
-    println!("  a send found 8 parents up costs {levels:.2} times one found 1 parent up");
-    match python() {
-        Some([send, increments]) => {
-            let (sent, incremented) = (median(ours), median(increment));
-            println!("  send in CPython        {send:>7.1} ns   {:.2} times ours", send / sent);
-            println!("  increment in CPython   {increments:>7.1} ns   {:.2} times ours", increments / incremented);
+    for pair in &PAIRS {
+        let plain = plain_luau(&world.plain, pair.plain);
+        let compared = in_turns(
+            &mut world,
+            |world| world.operations(pair.what),
+            |_| nanos(OPERATIONS, || plain.call::<()>(OPERATIONS).expect("it runs")),
+        );
+        let asked = pair.asked.map_or_else(String::new, |asked| format!("   asked: {asked} at most"));
+        println!(
+            "  {:<20} {:>6.1} ns   plain {:>6.1} ns   {:.1} times{asked}",
+            pair.what, compared.ours, compared.other, compared.times
+        );
+    }
+    let levels = in_turns(&mut world, |world| world.operations(FAR), |world| world.operations(NEAR));
+    println!("  {FAR:<20} {:.2} times a {NEAR}   asked: 1", levels.times);
+    if python().is_none() {
+        println!("  python3 was not found");
+    } else {
+        for (place, what) in ["send", "increment"].into_iter().enumerate() {
+            let compared =
+                in_turns(&mut world, |world| world.operations(what), |_| python().map_or(f64::NAN, |ns| ns[place]));
+            println!(
+                "  {what:<20} {:>6.1} ns   CPython {:>4.1} ns, {:.2} times ours",
+                compared.ours,
+                compared.other,
+                1.0 / compared.times
+            );
         }
-        None => println!("  python3 was not found"),
     }
-    turn_overhead(&mut world);
-}
-
-/// Prints one line; answers the nanoseconds of each round of ours.
-fn compare(world: &mut World, pair: &Pair) -> Vec<f64> {
-    let plain = plain_luau(&world.plain, pair.plain);
-    let selector = format!("run_{}", PAIRS.iter().position(|other| other.what == pair.what).unwrap_or_default());
-    let argument = Argument { name: None, value: Value::Number(f64::from(OPERATIONS)).into() };
-    let envelope = envelope(&selector, vec![argument]);
-    let (mut ours_ns, mut plain_ns) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        plain_ns.push(nanos(OPERATIONS, || plain.call::<()>(OPERATIONS).expect("it runs")));
-        ours_ns.push(nanos(OPERATIONS, || world.turn(&envelope)));
-    }
-    let ratio = median(ours_ns.iter().zip(&plain_ns).map(|(ours, plain)| ours / plain).collect());
-    let asked = pair.asked.map_or_else(String::new, |asked| format!("   asked: {asked} at most"));
-    println!(
-        "  {:<20} {:>7.1} ns   plain {:>7.1} ns   {ratio:.1} times{asked}",
-        pair.what,
-        median(ours_ns.clone()),
-        median(plain_ns)
-    );
-    ours_ns
-}
-
-/// A turn of an empty method against a call of an empty function from Rust.
-fn turn_overhead(world: &mut World) {
-    let plain: Function = world.plain.load("return function() end").eval().expect("plain Luau");
+    let empty: Function = world.plain.load("return function() end").eval().expect("plain Luau");
     let envelope = Envelope { target: Target::Id(ObjectId::genesis("thing")), ..envelope("nothing", Vec::new()) };
-    let (mut ours_ns, mut plain_ns) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        plain_ns.push(nanos(TURNS, || (0..TURNS).for_each(|_| plain.call::<()>(()).expect("it runs"))));
-        ours_ns.push(nanos(TURNS, || (0..TURNS).for_each(|_| world.turn(&envelope))));
-    }
-    let ratio = median(ours_ns.iter().zip(&plain_ns).map(|(ours, plain)| ours / plain).collect());
+    let turns = in_turns(
+        &mut world,
+        |world| nanos(TURNS, || (0..TURNS).for_each(|_| world.turn(&envelope))),
+        |_| nanos(TURNS, || (0..TURNS).for_each(|_| empty.call::<()>(()).expect("it runs"))),
+    );
     println!(
-        "a turn of an empty method {:.0} ns, a call of an empty function from Rust {:.0} ns: {ratio:.1} times   asked: 5 at most",
-        median(ours_ns),
-        median(plain_ns)
+        "a turn of an empty method {:.0} ns, a call of an empty function from Rust {:.0} ns: {:.1} times   asked: 5 at most",
+        turns.ours, turns.other, turns.times
     );
 }
 
-fn nanos(operations: u32, run: impl FnOnce()) -> f64 {
+/// Medians of rounds: nanoseconds of both sides, and how many times ours is the other.
+struct Compared {
+    ours: f64,
+    other: f64,
+    times: f64,
+}
+
+/// Measures both sides in turns, so that what slows the machine down for a while slows both.
+fn in_turns(world: &mut World, ours: impl Fn(&mut World) -> f64, other: impl Fn(&mut World) -> f64) -> Compared {
+    let rounds: Vec<(f64, f64)> = (0..ROUNDS).map(|_| (ours(world), other(world))).collect();
+    Compared {
+        ours: median(rounds.iter().map(|(ours, _)| *ours).collect()),
+        other: median(rounds.iter().map(|(_, other)| *other).collect()),
+        times: median(rounds.iter().map(|(ours, other)| ours / other).collect()),
+    }
+}
+
+/// Nanoseconds of an operation, of which each run has so many. Runs until a round is over: rounds of both sides last equally
+/// long, or what else the machine does would fall more often into those of the slower side.
+fn nanos(operations: u32, mut run: impl FnMut()) -> f64 {
     let start = Instant::now();
-    run();
-    start.elapsed().as_secs_f64() * 1e9 / f64::from(operations)
+    let mut runs = 0;
+    while start.elapsed() < ROUND {
+        run();
+        runs += 1;
+    }
+    start.elapsed().as_secs_f64() * 1e9 / f64::from(operations) / f64::from(runs)
 }
 
 /// A VM and an image with `thing`, whose parents are a chain of eight; and plain Luau.
@@ -196,6 +224,14 @@ impl World {
         Self { vm: Vm::new(limits).expect("a VM"), image, plain: Lua::new() }
     }
 
+    /// Nanoseconds of one operation of a pair.
+    fn operations(&mut self, what: &str) -> f64 {
+        let place = PAIRS.iter().position(|pair| pair.what == what).expect("a pair");
+        let argument = Argument { name: None, value: Value::Number(f64::from(OPERATIONS)).into() };
+        let envelope = envelope(&format!("run_{place}"), vec![argument]);
+        nanos(OPERATIONS, || self.turn(&envelope))
+    }
+
     fn turn(&mut self, envelope: &Envelope) {
         let request = TurnRequest { world_id: Uuid::nil(), sequence: 1, envelope };
         let outcome = self.vm.turn(&self.image, &request, &mut NoServices);
@@ -227,7 +263,8 @@ fn plain_luau(lua: &Lua, body: &str) -> Function {
 }
 
 fn python() -> Option<[f64; 2]> {
-    let program = PYTHON.replace("ROUNDS", &ROUNDS.to_string()).replace("OPERATIONS", &OPERATIONS.to_string());
+    let round = ROUND.as_secs_f64().to_string();
+    let program = PYTHON.replace("OPERATIONS", &OPERATIONS.to_string()).replace("ROUND", &round);
     let output = Command::new("python3").args(["-I", "-c", &program]).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let mut figures = text.split_whitespace().map(str::parse::<f64>);

@@ -2,7 +2,6 @@
 //! rounds.
 //!
 //! `cargo bench` prints all of them; a name after `--` prints one section: `language`, `journal`, `objects`, `balls`.
-//! `hour` is `balls` for an hour of ticks, and only runs when it is named.
 
 #![allow(clippy::disallowed_methods, clippy::expect_used, clippy::print_stdout, unsafe_code)] // it measures, on a terminal
 
@@ -18,7 +17,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// Rounds of which the median counts.
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 31;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
@@ -39,10 +38,7 @@ fn main() {
         objects::print(&folder.join("objects"));
     }
     if is_asked("balls") {
-        balls::print(&folder.join("balls"), 2);
-    }
-    if args.iter().any(|arg| arg == "hour") {
-        balls::print(&folder.join("hour"), 60);
+        balls::print(&folder.join("balls"));
     }
     let _ = std::fs::remove_dir_all(&folder);
 }
