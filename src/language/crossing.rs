@@ -14,7 +14,7 @@ use crate::object::{Fault, FaultKind, Name, ObjectId, Objects, Post, Value};
 use foldhash::fast::RandomState;
 use mlua::{Function, Table, Value as LuaValue};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::ptr::NonNull;
 use std::rc::Rc;
@@ -82,6 +82,35 @@ impl Stage {
 pub(super) struct Handle {
     state: Table,
     pub(super) proxy: Table,
+    methods: RefCell<HashMap<Name, Compiled, RandomState>>,
+}
+
+/// A compiled method, with what it was compiled from.
+struct Compiled {
+    source: String,
+    /// How its holder was called: errors name the method by it, also those that a method catches and stores.
+    holder: Option<Name>,
+    function: Rc<Function>,
+}
+
+impl Handle {
+    /// The function of an own method, if it was compiled from this text while its holder was called so.
+    pub(super) fn compiled(&self, selector: &str, source: &str, called: Option<&Name>) -> Option<Rc<Function>> {
+        let methods = self.methods.borrow();
+        let known = methods.get(selector)?;
+        (known.source == source && known.holder.as_ref() == called).then(|| known.function.clone())
+    }
+
+    /// Keeps a compiled method.
+    pub(super) fn keep(&self, selector: Name, source: &str, called: Option<Name>, function: Rc<Function>) {
+        let compiled = Compiled { source: source.to_string(), holder: called, function };
+        self.methods.borrow_mut().insert(selector, compiled);
+    }
+
+    /// Keeps the compiled method of this selector no longer.
+    pub(super) fn drop_compiled(&self, selector: &str) {
+        self.methods.borrow_mut().remove(selector);
+    }
 }
 
 /// Every object that the VM has met.
@@ -112,25 +141,26 @@ impl Proxies {
         self.handle(id).map(|handle| handle.state.clone())
     }
 
-    fn known_state(&self, id: ObjectId) -> Option<Table> {
-        self.handles.borrow().get(&id).map(|handle| handle.state.clone())
+    /// An object that the VM has met.
+    pub(super) fn known(&self, id: ObjectId) -> Option<Rc<Handle>> {
+        self.handles.borrow().get(&id).cloned()
     }
 
     pub(super) fn handle(&self, id: ObjectId) -> mlua::Result<Rc<Handle>> {
-        if let Some(handle) = self.handles.borrow().get(&id) {
-            return Ok(handle.clone());
+        if let Some(handle) = self.known(id) {
+            return Ok(handle);
         }
         let id_text = mlua::BString::from(id.0.as_bytes().to_vec());
         let state: Table = self.fuel.unmetered(|| self.make.call(id_text))?;
-        let handle = Rc::new(Handle { proxy: state.raw_get("proxy")?, state });
+        let handle = Rc::new(Handle { proxy: state.raw_get("proxy")?, state, methods: RefCell::default() });
         self.handles.borrow_mut().insert(id, handle.clone());
         Ok(handle)
     }
 
     /// Keeps these objects no longer: they are not in the world.
-    pub(super) fn let_go(&self, ids: &[ObjectId]) {
+    pub(super) fn let_go(&self, ids: impl Iterator<Item = ObjectId>) {
         let mut handles = self.handles.borrow_mut();
-        ids.iter().for_each(|id| drop(handles.remove(id)));
+        ids.for_each(|id| drop(handles.remove(&id)));
     }
 
     fn ids(&self) -> Vec<ObjectId> {
@@ -152,17 +182,6 @@ pub(super) enum Stale {
     /// It came to be or is gone.
     Everything,
 }
-
-/// A compiled method, with what it was compiled from.
-pub(super) struct Compiled {
-    pub(super) source: String,
-    /// How its holder was called: errors name the method by it, also those that a method catches and stores.
-    pub(super) holder: Option<Name>,
-    pub(super) function: Rc<Function>,
-}
-
-/// Compiled methods by holder and selector.
-pub(super) type Methods = HashMap<ObjectId, BTreeMap<Name, Compiled>, RandomState>;
 
 /// What the VM's callbacks share.
 pub(super) struct Shared {
@@ -196,8 +215,6 @@ pub(super) struct Shared {
     pub(super) unanswered: Function,
     pub(super) accessor: Function,
     pub(super) natives: RefCell<HashMap<&'static str, Function>>,
-    /// By holder and selector.
-    pub(super) compiled: RefCell<Methods>,
 }
 
 impl Shared {
@@ -229,7 +246,6 @@ impl Shared {
             unanswered: prelude.get("unanswered")?,
             accessor: prelude.get("accessor")?,
             natives: RefCell::default(),
-            compiled: RefCell::default(),
         })
     }
 
@@ -398,7 +414,8 @@ impl Shared {
 
     /// Drops what the caches know of an object, as far as it is stale, and what others found by asking it.
     pub(super) fn forget(&self, id: ObjectId, what: &Stale) -> mlua::Result<()> {
-        let Some(state) = self.proxies.known_state(id) else { return Ok(()) };
+        let Some(handle) = self.proxies.known(id) else { return Ok(()) };
+        let state = &handle.state;
         self.fuel.unmetered(|| match what {
             Stale::Slot(slot) => self.forget.call((state, slot.as_str())),
             Stale::Delegation => self.forget_object.call((state, true)),
@@ -411,6 +428,9 @@ impl Shared {
         self.take_back.call::<()>(())?;
         for id in self.proxies.ids() {
             self.forget(id, &Stale::Everything)?;
+            if let Some(handle) = self.proxies.known(id) {
+                handle.methods.borrow_mut().clear();
+            }
         }
         Ok(())
     }

@@ -1,14 +1,14 @@
 //! How a message from outside meets its object: the receiver and the arguments as the line names them, the method, the answer.
 
 use super::active::Active;
-use super::crossing::raise;
+use super::crossing::{Handle, raise};
 use super::native::{self, Args};
 use super::send::{Kind, not_a_method};
-use super::values::from_lua;
+use super::values::{from_lua, scalar};
 use super::vm::Vm;
 use crate::object::{
-    Envelope, Fault, FaultKind, MethodVersion, Name, ObjectId, ObjectRef, Objects, SlotContent, Target, Tombstone,
-    Value, dangling, digits_of, lookup,
+    Envelope, Fault, FaultKind, Found, MethodVersion, Name, ObjectId, ObjectRef, Objects, SlotContent, Target,
+    Tombstone, Value, dangling, digits_of, lookup,
 };
 use mlua::{Function, MultiValue, Value as LuaValue};
 use std::cell::RefCell;
@@ -22,26 +22,10 @@ impl Vm {
             return self.reverse(active, reversal);
         }
         let selector = envelope.selector.as_str();
-        let (id, args) = 'met: {
+        let mut args = Args::default();
+        let id = {
             let mut active = active.borrow_mut();
-            let mut args = Args::default();
-            for (index, argument) in envelope.args.iter().enumerate() {
-                if let Some(name) = &argument.name
-                    && envelope.args[..index].iter().any(|earlier| earlier.name.as_ref() == Some(name))
-                {
-                    let message = format!("{selector} got `{name}` twice");
-                    return Err(raise(Fault::new(FaultKind::BadArgument, message)));
-                }
-                let value = argument.value.resolve(&active.draft).or_else(|name| match selector {
-                    "remove_parent" | "replace_references" => argument.value.resolve(&AlsoDeleted(&active.draft)),
-                    _ => Err(name),
-                });
-                let value = value.map_err(|name| raise(native::unknown_object(&active.draft, &name)))?;
-                match &argument.name {
-                    Some(name) => args.named.push((name.clone(), value)),
-                    None => args.positional.push(value),
-                }
-            }
+            resolve(envelope, &active.draft, &mut args).map_err(raise)?;
             let id = match &envelope.target {
                 Target::Id(id) => *id,
                 Target::Name(name) => match (active.draft.meant(name), selector.strip_prefix("create_")) {
@@ -56,58 +40,65 @@ impl Vm {
                     (Some(id), _) => id,
                     (None, Some(prototype)) if !prototype.is_empty() => {
                         let id = native::create(&mut active, prototype, name, args).map_err(raise)?;
-                        break 'met (id, None);
+                        drop(active);
+                        self.shared.initialise(&self.lua, id)?;
+                        return Ok(Value::Object(id));
                     }
                     (None, _) => return Err(raise(native::unknown_object(&active.draft, name))),
                 },
             };
             active.receiver = Some(id);
-            (id, Some(args))
-        };
-        let Some(args) = args else {
-            self.shared.initialise(&self.lua, id)?;
-            return Ok(Value::Object(id));
+            id
         };
         let answer = self.send(active, id, selector, args)?;
-        from_lua(&answer, &self.shared.proxies).map_err(raise)
+        match scalar(&answer) {
+            Some(value) => Ok(value),
+            None => from_lua(&answer, &self.shared.proxies).map_err(raise),
+        }
     }
 
     fn send(&self, active: &RefCell<Active<'_>>, id: ObjectId, selector: &str, args: Args) -> mlua::Result<LuaValue> {
         if native::is_reserved(selector) {
             return self.shared.call_native(&self.lua, id, selector, args);
         }
-        enum Found {
-            /// With its arguments in order, and its function where it was called before.
-            Method(ObjectId, Vec<Value>, Result<Rc<Function>, String>),
+        enum Answer {
+            /// With its arguments in order, its function where it was called before, and its holder where the VM has met it.
+            Method(ObjectId, Vec<Value>, Result<Rc<Function>, String>, Option<Rc<Handle>>),
             Value(Value),
             Nothing(Args),
         }
         let found = {
             let active = active.borrow();
-            match lookup(&active.draft, id, selector).map(|found| (found.holder, &found.slot.content)) {
-                Some((holder, SlotContent::Method(method))) => {
+            match lookup(&active.draft, id, selector).map(|found| (found, &found.slot.content)) {
+                Some((Found { holder, holder_name, .. }, SlotContent::Method(method))) => {
                     let title = || active.draft.title(id);
-                    let values = in_order(title, selector, method, args).map_err(raise)?;
-                    let object = active.draft.object(holder);
-                    let known = object.and_then(|object| self.shared.compiled(object, selector, &method.source));
-                    Found::Method(holder, values, known.ok_or_else(|| method.source.clone()))
+                    let values = match args.is_empty() {
+                        true => Vec::new(),
+                        false => in_order(title, selector, method, args).map_err(raise)?,
+                    };
+                    let keeper = self.shared.proxies.known(holder);
+                    let function = keeper.as_ref().and_then(|of| of.compiled(selector, &method.source, holder_name));
+                    Answer::Method(holder, values, function.ok_or_else(|| method.source.clone()), keeper)
                 }
-                Some((_, SlotContent::Value(_))) if !(args.positional.is_empty() && args.named.is_empty()) => {
+                Some((_, SlotContent::Value(_))) if !args.is_empty() => {
                     return Err(raise(not_a_method(&active.draft, id, selector)));
                 }
-                Some((_, SlotContent::Value(value))) => Found::Value(value.clone()),
+                Some((_, SlotContent::Value(value))) => Answer::Value(value.clone()),
                 None if active.draft.object(id).is_none() => return Err(raise(active.gone(id))),
-                None => Found::Nothing(args),
+                None => Answer::Nothing(args),
             }
         };
         match found {
-            Found::Value(value) => self.to_lua(&value),
-            Found::Method(holder, values, function) => {
+            Answer::Value(value) => self.to_lua(&value),
+            Answer::Method(holder, values, function, keeper) => {
                 let function = match function {
                     Ok(function) => function,
                     Err(source) => self.shared.compile(&self.lua, holder, selector, &source)?,
                 };
-                let receiver = self.shared.proxies.handle(id)?;
+                let receiver = match keeper.filter(|_| holder == id) {
+                    Some(keeper) => keeper,
+                    None => self.shared.proxies.handle(id)?,
+                };
                 if values.is_empty() {
                     return function.call(&receiver.proxy);
                 }
@@ -118,10 +109,10 @@ impl Vm {
                 all.push_front(LuaValue::Table(receiver.proxy.clone()));
                 function.call(all)
             }
-            Found::Nothing(args) if native::native_spec(selector).is_some() => {
+            Answer::Nothing(args) if native::native_spec(selector).is_some() => {
                 self.shared.call_native(&self.lua, id, selector, args)
             }
-            Found::Nothing(args) => {
+            Answer::Nothing(args) => {
                 let by_place = args.positional.iter().map(|_| None);
                 let names: Vec<Option<Name>> =
                     by_place.chain(args.named.iter().map(|(name, _)| Some(name.clone()))).collect();
@@ -142,6 +133,28 @@ impl Vm {
             }
         }
     }
+}
+
+/// The arguments of a message, with the objects that they name.
+fn resolve(envelope: &Envelope, world: &dyn Objects, args: &mut Args) -> Result<(), Fault> {
+    let selector = envelope.selector.as_str();
+    for (index, argument) in envelope.args.iter().enumerate() {
+        if let Some(name) = &argument.name
+            && envelope.args[..index].iter().any(|earlier| earlier.name.as_ref() == Some(name))
+        {
+            return Err(Fault::new(FaultKind::BadArgument, format!("{selector} got `{name}` twice")));
+        }
+        let value = argument.value.resolve(world).or_else(|name| match selector {
+            "remove_parent" | "replace_references" => argument.value.resolve(&AlsoDeleted(world)),
+            _ => Err(name),
+        });
+        let value = value.map_err(|name| native::unknown_object(world, &name))?;
+        match &argument.name {
+            Some(name) => args.named.push((name.clone(), value)),
+            None => args.positional.push(value),
+        }
+    }
+    Ok(())
 }
 
 /// A world in which the digits of a deleted object are known as long as something refers to it.

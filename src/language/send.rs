@@ -1,13 +1,13 @@
 //! What a proxy's cache lacks: lookup along the delegation, root messages, `resend`, unanswered sends.
 
-use super::crossing::{Compiled, Shared, raise};
+use super::crossing::{Shared, raise};
 use super::fault::fault_of;
 use super::native::{self, Args, Call};
 use super::syntax::{SEND, parse_method};
 use super::values::to_lua;
 use super::vm::compiler;
 use crate::object::{
-    Fault, FaultKind, MethodVersion, Name, ObjectId, ObjectRef, Objects, SlotContent, Value, lookup, lookup_in_parents,
+    Fault, FaultKind, MethodVersion, Name, ObjectId, Objects, SlotContent, Value, lookup, lookup_in_parents,
     lookup_through, nearest,
 };
 use mlua::chunk::ChunkMode;
@@ -117,13 +117,6 @@ impl Shared {
         self.natives.borrow().get(selector).map_or(LuaValue::Nil, |function| LuaValue::Function(function.clone()))
     }
 
-    /// The function of a method's text, if it was compiled before.
-    pub(super) fn compiled(&self, holder: ObjectRef<'_>, selector: &str, source: &str) -> Option<Rc<Function>> {
-        let compiled = self.compiled.borrow();
-        let known = compiled.get(&holder.id)?.get(selector)?;
-        (known.source == source && known.holder.as_ref() == holder.name).then(|| known.function.clone())
-    }
-
     /// The function of a method's text; `holder` and `selector` name it in traces and for `resend`.
     pub(super) fn compile(
         &self,
@@ -134,10 +127,11 @@ impl Shared {
     ) -> mlua::Result<Rc<Function>> {
         let bad = |message: String| raise(Fault::new(FaultKind::BadMethod, message));
         let name = Name::new(selector).map_err(|error| bad(error.to_string()))?;
+        let keeper = self.proxies.handle(holder)?;
         let (known, called, title) = self.with(|active| {
-            let object = active.draft.object(holder);
-            let known = object.and_then(|object| self.compiled(object, selector, source));
-            (known, object.and_then(|object| object.name.cloned()), active.draft.title(holder))
+            let called = active.draft.object(holder).and_then(|object| object.name);
+            let known = keeper.compiled(selector, source, called);
+            (known, called.cloned(), active.draft.title(holder))
         })?;
         if let Some(function) = known {
             return Ok(function);
@@ -152,8 +146,7 @@ impl Shared {
         let bound: MultiValue =
             self.fuel.unmetered(|| self.bind.call((id_text(holder), selector, native::takes(&syntax.params))))?;
         let function: Rc<Function> = Rc::new(self.fuel.unmetered(|| chunk.into_function()?.call(bound))?);
-        let known = Compiled { source: source.to_string(), holder: called, function: function.clone() };
-        self.compiled.borrow_mut().entry(holder).or_default().insert(name, known);
+        keeper.keep(name, source, called, function.clone());
         Ok(function)
     }
 
@@ -364,10 +357,9 @@ impl Shared {
             _ => expression,
         };
         let function = self.compile(lua, id, "evaluate", &meant)?;
-        if let Some(compiled) = self.compiled.borrow_mut().get_mut(&id) {
-            compiled.remove("evaluate");
-        }
-        function.call(self.proxies.proxy(id)?)
+        let receiver = self.proxies.handle(id)?;
+        receiver.drop_compiled("evaluate");
+        function.call(&receiver.proxy)
     }
 }
 

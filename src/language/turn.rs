@@ -6,6 +6,7 @@ use super::services::Services;
 use super::vm::Vm;
 use crate::object::{Change, Draft, Envelope, Fault, FaultKind, ObjectId, Objects, Outcome, Post};
 use std::cell::RefCell;
+use std::mem;
 use uuid::Uuid;
 
 /// A message and its place in the order of all messages.
@@ -40,8 +41,10 @@ impl Vm {
         active.get_mut().may_import = envelope.selector.as_str() == "import";
         match self.run(&mut active, None, |vm, active| vm.deliver(active, envelope)) {
             Ok(result) => {
-                let Active { draft, logs, posts, .. } = active.into_inner();
-                (Outcome::Completed { result, changes: draft.into_changes(), logs }, posts)
+                // Taken out one by one: moving the whole of it costs more than all of this.
+                let active = active.get_mut();
+                let (changes, logs) = (active.draft.take_changes(), mem::take(&mut active.logs));
+                (Outcome::Completed { result, changes, logs }, mem::take(&mut active.posts))
             }
             Err(mut fault) => {
                 if fault.kind == FaultKind::Bound {
@@ -84,8 +87,7 @@ impl Vm {
                 match settled {
                     Ok(()) => {
                         let gone = |change: &Change| matches!(change, Change::Delete(..)).then(|| change.id());
-                        let gone: Vec<ObjectId> = active.draft.changes().iter().filter_map(gone).collect();
-                        self.shared.proxies.let_go(&gone);
+                        self.shared.proxies.let_go(active.draft.changes().iter().filter_map(gone));
                         self.in_doubt.set(false);
                         return Ok(value);
                     }

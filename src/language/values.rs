@@ -21,7 +21,18 @@ pub(super) fn not_utf8() -> Fault {
 
 /// The value of something in the VM. The fault says why a slot can't hold it.
 pub(super) fn from_lua(value: &LuaValue, proxies: &Proxies) -> Result<Value, Fault> {
-    convert(value, proxies, 0, &mut Budget::default())
+    scalar(value).map_or_else(|| convert(value, proxies, 0, &mut Budget::default()), Ok)
+}
+
+/// What can't be refused and has no size.
+pub(super) fn scalar(value: &LuaValue) -> Option<Value> {
+    match value {
+        LuaValue::Nil => Some(Value::Nil),
+        LuaValue::Boolean(value) => Some(Value::Boolean(*value)),
+        LuaValue::Integer(value) => Some(Value::Number(*value as f64)),
+        LuaValue::Number(value) => Some(Value::Number(*value)),
+        _ => None,
+    }
 }
 
 /// The same for what stands so deep in another container, and what it cost in fuel, also where it failed.
@@ -68,11 +79,10 @@ impl Budget {
 }
 
 fn convert(value: &LuaValue, proxies: &Proxies, depth: usize, budget: &mut Budget) -> Result<Value, Fault> {
+    if let Some(scalar) = scalar(value) {
+        return Ok(scalar);
+    }
     Ok(match value {
-        LuaValue::Nil => Value::Nil,
-        LuaValue::Boolean(value) => Value::Boolean(*value),
-        LuaValue::Integer(value) => Value::Number(*value as f64),
-        LuaValue::Number(value) => Value::Number(*value),
         LuaValue::String(text) => Value::Text(budget.text(text)?),
         LuaValue::Table(table) => match proxies.id_of(table) {
             Some(id) => Value::Object(id),

@@ -104,6 +104,8 @@ pub struct Vm {
     limits: Limits,
     /// Bytes held when the turn began.
     held: Cell<usize>,
+    /// Bytes that it may hold; 0 for as many as there are.
+    bound: Cell<usize>,
     /// Whether a turn has begun and has not come to its end, or came to one that leaves doubt.
     pub(super) in_doubt: Cell<bool>,
 }
@@ -167,7 +169,15 @@ impl Vm {
         lua.sandbox(true)?;
         // The sandbox lets a thread make globals of its own, which would outlive the turn.
         lua.globals().set_readonly(true);
-        Ok(Self { shared, lua, _fuel: fuel, limits, held: Cell::new(0), in_doubt: Cell::new(false) })
+        Ok(Self {
+            shared,
+            lua,
+            _fuel: fuel,
+            limits,
+            held: Cell::new(0),
+            bound: Cell::new(0),
+            in_doubt: Cell::new(false),
+        })
     }
 
     /// A VM of which there is no doubt: this one, or a new one in its place.
@@ -184,7 +194,10 @@ impl Vm {
     /// Fills the tank and the allowance for one turn.
     pub(super) fn refuel(&self, fuel: Option<i64>) -> mlua::Result<()> {
         self.held.set(self.lua.used_memory());
-        self.lua.set_memory_limit(self.held.get() + self.limits.memory_bytes)?;
+        let bound = self.held.get() + self.limits.memory_bytes;
+        if self.bound.replace(bound) != bound {
+            self.lua.set_memory_limit(bound)?;
+        }
         let deadline = self.limits.clock.map(|clock| (clock, clock() + self.limits.patience));
         self.shared.fuel.start(fuel.unwrap_or(self.limits.fuel), self.held.get(), deadline);
         self.shared.begin();
@@ -194,6 +207,7 @@ impl Vm {
     /// The turn has failed: what runs now is the program's own.
     pub(super) fn lift_bounds(&self) {
         self.shared.fuel.end();
+        self.bound.set(0);
         let _ = self.lua.set_memory_limit(0);
     }
 
@@ -207,7 +221,7 @@ impl Vm {
         if restored.is_err() {
             self.in_doubt.set(true);
         }
-        self.shared.proxies.let_go(made);
+        self.shared.proxies.let_go(made.iter().copied());
         // A whole collection takes long in a large world: only where the turn left much.
         if self.lua.used_memory() > self.held.get() + MUCH_GARBAGE {
             let _ = self.lua.gc_collect();
@@ -228,7 +242,6 @@ impl Vm {
         if self.shared.forget_all().is_err() {
             self.in_doubt.set(true);
         }
-        self.shared.compiled.borrow_mut().clear();
     }
 
     /// Bytes that the VM holds.

@@ -6,27 +6,27 @@ use std::collections::{BTreeMap, HashMap};
 /// Changes over a base that stays as it is. Dropping the draft takes everything back.
 pub struct Draft<'a> {
     base: &'a dyn Objects,
+    /// Nothing until the first change: every message has a draft, and most change little or nothing.
+    written: Option<Box<Written>>,
+}
+
+/// What is other than in the base.
+#[derive(Default)]
+struct Written {
     objects: BTreeMap<ObjectId, Option<Object>>,
     names: BTreeMap<Name, Option<ObjectId>>,
     tombstones: BTreeMap<ObjectId, Option<Tombstone>>,
     changes: Vec<Change>,
     /// Where in `changes` the newest change of a slot stands, so that a loop leaves one change a slot.
     latest: HashMap<(ObjectId, Name), usize>,
-    written_bytes: usize,
+    /// Of all that was ever applied.
+    bytes: usize,
 }
 
 impl<'a> Draft<'a> {
     /// A draft without changes.
     pub fn on(base: &'a dyn Objects) -> Self {
-        Self {
-            base,
-            objects: BTreeMap::new(),
-            names: BTreeMap::new(),
-            tombstones: BTreeMap::new(),
-            changes: Vec::new(),
-            latest: HashMap::new(),
-            written_bytes: 0,
-        }
+        Self { base, written: None }
     }
 
     /// Sets an own slot, or takes it away. Answers false where the object is gone; a write that changes nothing
@@ -59,18 +59,19 @@ impl<'a> Draft<'a> {
             return true;
         }
         let change = Change::EditSlot { id, slot: slot.clone(), edits };
-        self.touch(id, &change);
-        self.written_bytes = self.written_bytes.saturating_add(change.bytes());
+        let written = self.written.get_or_insert_default();
+        written.touch(self.base, id, &change);
+        written.bytes = written.bytes.saturating_add(change.bytes());
         let Change::EditSlot { edits, .. } = change else { return true };
         // It joins the newest change of the slot.
         let key = (id, slot.clone());
-        let newest = self.latest.get(&key).and_then(|index| self.changes.get_mut(*index));
+        let newest = written.latest.get(&key).and_then(|index| written.changes.get_mut(*index));
         match newest {
             Some(Change::EditSlot { edits: earlier, .. }) => earlier.extend(edits),
             Some(Change::SetSlot { after: Some(Slot { content: SlotContent::Value(of), .. }), .. }) => *of = value,
             _ => {
-                self.latest.insert(key, self.changes.len());
-                self.changes.push(Change::EditSlot { id, slot: slot.clone(), edits });
+                written.latest.insert(key, written.changes.len());
+                written.changes.push(Change::EditSlot { id, slot: slot.clone(), edits });
             }
         }
         true
@@ -78,6 +79,37 @@ impl<'a> Draft<'a> {
 
     /// Applies a change and remembers it. A change of an object that is not there does nothing.
     pub fn apply(&mut self, change: Change) {
+        self.written.get_or_insert_default().apply(self.base, change);
+    }
+
+    /// Changes in the order in which they were applied.
+    pub fn changes(&self) -> &[Change] {
+        self.written.as_ref().map_or(&[], |written| &written.changes)
+    }
+
+    /// Bytes of all that was ever applied, also of what was overwritten since.
+    pub fn written_bytes(&self) -> usize {
+        self.written.as_ref().map_or(0, |written| written.bytes)
+    }
+
+    /// Objects that are not as they are in the base, and still there.
+    pub fn touched(&self) -> impl Iterator<Item = ObjectRef<'_>> {
+        self.written.iter().flat_map(|written| written.objects.values().flatten()).map(Object::as_ref)
+    }
+
+    /// The changes, ending the draft.
+    pub fn into_changes(mut self) -> Vec<Change> {
+        self.take_changes()
+    }
+
+    /// The changes, leaving a draft without any.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        self.written.take().map(|written| written.changes).unwrap_or_default()
+    }
+}
+
+impl Written {
+    fn apply(&mut self, base: &dyn Objects, change: Change) {
         match &change {
             Change::Create(object, _) => {
                 self.bind(object.name.clone(), Some(object.id));
@@ -90,14 +122,14 @@ impl<'a> Draft<'a> {
                 self.tombstones.insert(object.id, tombstone.clone());
             }
             Change::Rename { id, before, after } => {
-                if !self.touch(*id, &change) {
+                if !self.touch(base, *id, &change) {
                     return;
                 }
                 self.bind(before.clone(), None);
                 self.bind(after.clone(), Some(*id));
             }
             other => {
-                if !self.touch(other.id(), other) {
+                if !self.touch(base, other.id(), other) {
                     return;
                 }
             }
@@ -107,7 +139,7 @@ impl<'a> Draft<'a> {
 
     /// An overwrite joins the newest change of the same slot; what adds, removes or moves slots never does.
     fn remember(&mut self, change: Change) {
-        self.written_bytes = self.written_bytes.saturating_add(change.bytes());
+        self.bytes = self.bytes.saturating_add(change.bytes());
         match &change {
             Change::SetSlot { id, slot, before: Some(_), after: Some(_), .. } => {
                 let key = (*id, slot.clone());
@@ -130,34 +162,13 @@ impl<'a> Draft<'a> {
         self.changes.push(change);
     }
 
-    /// Changes in the order in which they were applied.
-    pub fn changes(&self) -> &[Change] {
-        &self.changes
-    }
-
-    /// Bytes of all that was ever applied, also of what was overwritten since.
-    pub fn written_bytes(&self) -> usize {
-        self.written_bytes
-    }
-
-    /// Objects that are not as they are in the base, and still there.
-    pub fn touched(&self) -> impl Iterator<Item = ObjectRef<'_>> {
-        self.objects.values().flatten().map(Object::as_ref)
-    }
-
-    /// The changes, ending the draft.
-    pub fn into_changes(self) -> Vec<Change> {
-        self.changes
-    }
-
     fn bind(&mut self, name: Option<Name>, id: Option<ObjectId>) {
         if let Some(name) = name {
             self.names.insert(name, id);
         }
     }
 
-    fn touch(&mut self, id: ObjectId, change: &Change) -> bool {
-        let base = self.base;
+    fn touch(&mut self, base: &dyn Objects, id: ObjectId, change: &Change) -> bool {
         let object = self.objects.entry(id).or_insert_with(|| base.object(id).map(ObjectRef::to_object));
         object.as_mut().map(|object| object.as_mut().apply(change)).is_some()
     }
@@ -165,28 +176,30 @@ impl<'a> Draft<'a> {
 
 impl Objects for Draft<'_> {
     fn object(&self, id: ObjectId) -> Option<ObjectRef<'_>> {
-        match self.objects.get(&id) {
+        match self.written.as_ref().and_then(|written| written.objects.get(&id)) {
             Some(object) => object.as_ref().map(Object::as_ref),
             None => self.base.object(id),
         }
     }
 
     fn named(&self, name: &str) -> Option<ObjectId> {
-        match self.names.get(name) {
+        match self.written.as_ref().and_then(|written| written.names.get(name)) {
             Some(id) => *id,
             None => self.base.named(name),
         }
     }
 
     fn ids(&self) -> Vec<ObjectId> {
-        let mut ids: Vec<ObjectId> = self.base.ids().into_iter().filter(|id| !self.objects.contains_key(id)).collect();
-        ids.extend(self.objects.iter().filter(|(_, object)| object.is_some()).map(|(id, _)| *id));
+        let Some(written) = &self.written else { return self.base.ids() };
+        let mut ids = self.base.ids();
+        ids.retain(|id| !written.objects.contains_key(id));
+        ids.extend(written.objects.iter().filter(|(_, object)| object.is_some()).map(|(id, _)| *id));
         ids.sort();
         ids
     }
 
     fn tombstone(&self, id: ObjectId) -> Option<&Tombstone> {
-        match self.tombstones.get(&id) {
+        match self.written.as_ref().and_then(|written| written.tombstones.get(&id)) {
             Some(tombstone) => tombstone.as_ref(),
             None => self.base.tombstone(id),
         }
@@ -194,7 +207,7 @@ impl Objects for Draft<'_> {
 
     fn tombstones(&self) -> BTreeMap<ObjectId, &Tombstone> {
         let mut all = self.base.tombstones();
-        for (id, tombstone) in &self.tombstones {
+        for (id, tombstone) in self.written.iter().flat_map(|written| &written.tombstones) {
             match tombstone {
                 Some(tombstone) => drop(all.insert(*id, tombstone)),
                 None => drop(all.remove(id)),

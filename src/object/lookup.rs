@@ -8,6 +8,8 @@ use std::collections::{HashMap, HashSet};
 pub struct Found<'a> {
     /// The object that has it as an own slot.
     pub holder: ObjectId,
+    /// What that object is called.
+    pub holder_name: Option<&'a Name>,
     /// The slot.
     pub slot: &'a Slot,
 }
@@ -18,8 +20,9 @@ pub struct Found<'a> {
 /// stays without the slot, so the answer equals that of Self's set per path and costs each object once.
 pub fn lookup<'a>(objects: &'a dyn Objects, id: ObjectId, name: &str) -> Option<Found<'a>> {
     // Most often it is an own slot, and nothing need be noted.
-    if let Some(slot) = objects.object(id)?.slots.get(name) {
-        return Some(Found { holder: id, slot });
+    let object = objects.object(id)?;
+    if let Some(slot) = object.slots.get(name) {
+        return Some(Found { holder: id, holder_name: object.name, slot });
     }
     search(objects, id, name, &mut HashSet::new())
 }
@@ -55,7 +58,7 @@ fn search<'a>(
         }
         let Some(object) = objects.object(id) else { continue };
         if let Some(slot) = object.slots.get(name) {
-            return Some(Found { holder: id, slot });
+            return Some(Found { holder: id, holder_name: object.name, slot });
         }
         next.extend(object.parents.iter().rev());
     }

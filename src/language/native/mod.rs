@@ -346,6 +346,11 @@ pub(super) struct Args {
 }
 
 impl Args {
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.positional.is_empty() && self.named.is_empty()
+    }
+
     /// Puts positional arguments under the names of the parameters; refuses what the message doesn't take.
     pub(super) fn bind(mut self, title: &str, spec: &NativeSpec) -> Result<Self, Fault> {
         let placed = std::mem::take(&mut self.positional);
