@@ -232,9 +232,10 @@ impl World {
         nanos(OPERATIONS, || self.turn(&envelope))
     }
 
+    /// As a frame runs it.
     fn turn(&mut self, envelope: &Envelope) {
         let request = TurnRequest { world_id: Uuid::nil(), sequence: 1, envelope };
-        let outcome = self.vm.turn(&self.image, &request, &mut NoServices);
+        let (outcome, _) = self.vm.turn_that_posts(&self.image, &request, &mut NoServices, usize::MAX);
         assert!(matches!(outcome, Outcome::Completed { .. }), "{outcome:?}");
     }
 }

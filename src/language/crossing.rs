@@ -188,12 +188,9 @@ pub(super) struct Shared {
     pub(super) stage: Stage,
     pub(super) proxies: Proxies,
     pub(super) fuel: Rc<Fuel>,
-    /// Objects that were written, and views that were edited, since the last flush.
+    /// Objects that were written since the last flush, their lists and maps included.
     touched: Table,
-    edited: Table,
     take_writes: Function,
-    take_edits: Function,
-    /// Whether the turn wrote anything inside the VM.
     wrote: Cell<bool>,
     take_back: Function,
     settle: Function,
@@ -224,10 +221,8 @@ impl Shared {
             proxies: Proxies::new(prelude.get("make")?, ids, fuel.clone()),
             fuel,
             touched: prelude.get("touched")?,
-            edited: views.get("edited")?,
             wrote: Cell::new(false),
             take_writes: prelude.get("take_writes")?,
-            take_edits: views.get("take_edits")?,
             take_back: prelude.get("take_back")?,
             settle: prelude.get("settle")?,
             misses: Cell::new(0),
@@ -304,7 +299,7 @@ impl Shared {
     /// Brings every write made inside the VM into the draft. A write that can't be stored dooms the turn: the caches hold
     /// it, and the draft does not.
     pub(super) fn flush(&self) -> mlua::Result<()> {
-        if self.touched.raw_len() == 0 && self.edited.raw_len() == 0 {
+        if self.touched.raw_len() == 0 {
             return Ok(());
         }
         self.wrote.set(true);
@@ -314,7 +309,7 @@ impl Shared {
     }
 
     fn bring_writes(&self) -> mlua::Result<()> {
-        let writes: Table = self.take_writes.call(())?;
+        let (writes, edits): (Table, Table) = self.take_writes.call(())?;
         if writes.raw_len() > 0 {
             let values: Vec<LuaValue> = writes.sequence_values().collect::<mlua::Result<_>>()?;
             for write in values.chunks_exact(3) {
@@ -324,7 +319,6 @@ impl Shared {
                 self.store(id, &name.to_string_lossy(), value)?;
             }
         }
-        let edits: Table = self.take_edits.call(())?;
         if edits.raw_len() > 0 {
             let values: Vec<LuaValue> = edits.sequence_values().collect::<mlua::Result<_>>()?;
             for edit in values.chunks_exact(4) {
@@ -435,9 +429,14 @@ impl Shared {
         Ok(())
     }
 
+    /// Whether the turn wrote anything inside the VM.
+    pub(super) fn wrote(&self) -> bool {
+        self.wrote.get()
+    }
+
     /// The turn's writes stay.
     pub(super) fn settle(&self) -> mlua::Result<()> {
-        if !self.wrote.get() {
+        if !self.wrote() {
             return Ok(());
         }
         self.fuel.unmetered(|| self.settle.call(()))

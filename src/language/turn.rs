@@ -79,21 +79,13 @@ impl Vm {
         });
         let active = active.get_mut();
         let fault = match result {
-            Ok(value) if active.doomed.is_none() && self.shared.fuel.left() >= 0 => {
-                let settled = active.check_objects().and_then(|()| {
-                    let broken = |_| Fault::new(FaultKind::Internal, "the VM could not be brought back in order");
-                    self.shared.settle().map_err(broken)
-                });
-                match settled {
-                    Ok(()) => {
-                        let gone = |change: &Change| matches!(change, Change::Delete(..)).then(|| change.id());
-                        self.shared.proxies.let_go(active.draft.changes().iter().filter_map(gone));
-                        self.in_doubt.set(false);
-                        return Ok(value);
-                    }
-                    Err(fault) => fault,
+            Ok(value) if active.doomed.is_none() && self.shared.fuel.left() >= 0 => match self.settle(active) {
+                Ok(()) => {
+                    self.in_doubt.set(false);
+                    return Ok(value);
                 }
-            }
+                Err(fault) => fault,
+            },
             Ok(_) => Fault::new(FaultKind::Error, String::new()),
             Err(error) => fault_of(&error),
         };
@@ -115,5 +107,18 @@ impl Vm {
         fault.receiver = active.receiver;
         fault.logs = active.said.iter().filter_map(|line| active.logs.get(*line).cloned()).collect();
         Err(fault)
+    }
+
+    /// The turn's changes are within its bounds and stay.
+    fn settle(&self, active: &Active<'_>) -> Result<(), Fault> {
+        if active.draft.changes().is_empty() && !self.shared.wrote() {
+            return Ok(());
+        }
+        active.check_objects()?;
+        let broken = |_| Fault::new(FaultKind::Internal, "the VM could not be brought back in order");
+        self.shared.settle().map_err(broken)?;
+        let gone = |change: &Change| matches!(change, Change::Delete(..)).then(|| change.id());
+        self.shared.proxies.let_go(active.draft.changes().iter().filter_map(gone));
+        Ok(())
     }
 }
