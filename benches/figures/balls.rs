@@ -17,8 +17,6 @@ use std::time::{Duration, Instant};
 const BALLS: usize = 1_000;
 /// Ticks after the last snapshots: the most that run again when the world wakes, for there are snapshots every 600.
 const TICKS_AGAIN: u64 = 599;
-/// Ticks before: two minutes of them.
-const TICKS_WITH_SNAPSHOTS: u64 = 7_200;
 
 const MAKE: &str = "function(self, n) for i = 1, n do local ball = self:clone() ball.x = i % 40 * 20 ball.y = i // 40 * 20 \
                     ball.vx = i % 7 * 30 - 90 ball.vy = i % 5 * 40 - 80 ball.stepping = true end end";
@@ -29,8 +27,8 @@ const STEP: &str = "function(self, seconds) self.x += self.vx * seconds self.y +
 /// Nanoseconds that have gone by, as the world is told.
 static NOW: AtomicU64 = AtomicU64::new(0);
 
-/// Prints the section.
-pub(crate) fn print(dir: &Path) {
+/// Prints the section for balls that move so many minutes.
+pub(crate) fn print(dir: &Path, minutes: u64) {
     let mut world = Hosted::open(dir, clock());
     world.connect();
     let lines = [
@@ -43,7 +41,7 @@ pub(crate) fn print(dir: &Path) {
     drop(world);
     let made = log(dir);
     let mut world = Hosted::open(dir, clock()); // its first frame runs a tick
-    let ticks = TICKS_WITH_SNAPSHOTS + TICKS_AGAIN;
+    let ticks = minutes * 60 * u64::from(TICKS_A_SECOND) + TICKS_AGAIN;
     let start = Instant::now();
     let mut frames: Vec<f64> = (1..ticks)
         .map(|_| {

@@ -2,6 +2,7 @@
 //! rounds.
 //!
 //! `cargo bench` prints all of them; a name after `--` prints one section: `language`, `journal`, `objects`, `balls`.
+//! `hour` is printed only where it is named: a whole hour of the balls.
 
 #![allow(clippy::disallowed_methods, clippy::expect_used, clippy::print_stdout, unsafe_code)] // it measures, on a terminal
 
@@ -38,7 +39,10 @@ fn main() {
         objects::print(&folder.join("objects"));
     }
     if is_asked("balls") {
-        balls::print(&folder.join("balls"));
+        balls::print(&folder.join("balls"), 2);
+    }
+    if args.iter().any(|arg| arg == "hour") {
+        balls::print(&folder.join("hour"), 60);
     }
     let _ = std::fs::remove_dir_all(&folder);
 }
