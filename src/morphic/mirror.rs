@@ -143,7 +143,7 @@ impl Mirror {
                     *awaited = sequence;
                 }
             }
-            StateUpdateEvent::Status(Status { read_only: Some(_), .. }) => self.transcript.give_up(),
+            StateUpdateEvent::Status(Status { read_only: Some(_), .. }) => self.transcript.doubt_what_waits(),
             StateUpdateEvent::ProblemSolved { .. } | StateUpdateEvent::Status(_) | StateUpdateEvent::Ticked { .. } => {}
         }
     }
@@ -286,7 +286,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_under_way_when_the_disk_fails_is_in_doubt() {
+    fn what_is_under_way_when_the_disk_fails_is_in_doubt_until_it_is_durable() {
         let mut mirror = told(vec![]);
         mirror.transcript.sent(7, "set point x=1".into());
         mirror.learn(EventBody::State(StateUpdateEvent::CommandAccepted { ticket: 7, sequence: 3 }));
@@ -294,6 +294,8 @@ pub(crate) mod tests {
         let status = Status { read_only: Some("full".into()), ..Status::default() };
         mirror.learn(EventBody::State(StateUpdateEvent::Status(status)));
         assert_eq!(mirror.transcript.iter().last().map(|entry| entry.progress), Some(Progress::InDoubt));
+        mirror.learn(EventBody::State(StateUpdateEvent::TurnsDurable { sequences: vec![3] }));
+        assert_eq!(mirror.transcript.iter().last().map(|entry| entry.progress), Some(Progress::Durable));
     }
 
     #[test]

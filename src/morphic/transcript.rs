@@ -112,7 +112,7 @@ impl Transcript {
         for sequence in sequences {
             let Some(number) = self.sequences.remove(sequence) else { continue };
             if let Some(entry) = self.entry(number)
-                && entry.progress == Progress::Settled
+                && matches!(entry.progress, Progress::Settled | Progress::InDoubt)
             {
                 entry.progress = Progress::Durable;
             }
@@ -129,11 +129,10 @@ impl Transcript {
         self.sequences = later;
     }
 
-    /// The world writes nothing any more: what was under way is in doubt.
-    pub(super) fn give_up(&mut self) {
-        let under_way =
-            std::mem::take(&mut self.tickets).into_values().chain(std::mem::take(&mut self.sequences).into_values());
-        under_way.collect::<Vec<_>>().into_iter().for_each(|number| self.doubt(number));
+    /// The world can't be written now: what is under way is in doubt until it can.
+    pub(super) fn doubt_what_waits(&mut self) {
+        let under_way = self.tickets.values().chain(self.sequences.values());
+        under_way.copied().collect::<Vec<_>>().into_iter().for_each(|number| self.doubt(number));
     }
 
     fn doubt(&mut self, number: u64) {

@@ -1,4 +1,4 @@
-//! The Alembic: the journal thread, the only writer of a world. Group commit, one sync for each batch.
+//! The Alembic: the journal thread, the only writer of a world. Group commit: what waits when a commit ends is the next batch.
 //!
 //! It never runs a turn and never waits for the frame, and the frame never waits for it: requests come in by a
 //! queue, answers go out by another. The queue is bounded by admission: envelopes by count and bytes; an outcome or
@@ -7,9 +7,10 @@
 use super::Snapshot;
 use super::folder::WorldLock;
 use super::ledger::{Batch, Ledger};
-use super::store::Shelf;
+use super::redelivery::Redelivery;
+use super::writer::{Commit, LogEnd, Shelf, Writer};
 use crate::object::{Envelope, ObjectId, Outcome, TICKS_A_SECOND, Tick};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, after, select, unbounded};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -29,6 +30,10 @@ const TICKS_WAIT: Duration = Duration::from_secs(1);
 /// Bytes of snapshots in one transaction, after which no more is added.
 const SNAPSHOT_BYTES: usize = 256 << 10;
 
+/// How long it takes until a disk that refused something is tried again, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+
 /// The disk is slow, or the world is read-only: try again in a later frame.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("busy: the disk is slow")]
@@ -46,8 +51,12 @@ pub enum Reply {
         /// The last position of the log that is on disk.
         position: u64,
     },
-    /// Writing failed; nothing is written any more, and nothing more is answered. The reason is in words.
+    /// Nothing can be written; the reason is in words. What was handed over and is not durable waits, and is tried again
+    /// until [`Reply::Writable`] comes or the world is closed.
     ReadOnly(String),
+    /// The disk refused something, for this reason, and was looked at anew: all that was handed over until then and that
+    /// counts is there, and everything goes on.
+    Writable(String),
 }
 
 enum Request {
@@ -77,7 +86,7 @@ impl Alembic {
     /// Hands over a message. It may be delivered once [`Reply::Durable`] names it. Never blocks.
     ///
     /// # Errors
-    /// [`Full`] while 8,192 envelopes wait for the disk, and for ever in a world that is read-only.
+    /// [`Full`] while 8,192 envelopes wait for the disk, and while the world is read-only.
     pub fn append_envelope(&self, sequence: u64, envelope: impl Into<Arc<Envelope>>) -> Result<(), Full> {
         let full = self.admission.waiting.load(Ordering::Relaxed) >= WAITING_ENVELOPES;
         if full || self.admission.stopped.load(Ordering::Relaxed) {
@@ -158,6 +167,9 @@ pub(super) struct Beginning {
     pub(super) redeliver: VecDeque<(u64, bool)>,
     /// Objects to snapshot as they stand at the end of the log.
     pub(super) snapshots: Vec<(ObjectId, Option<Snapshot>)>,
+    /// What the awakening itself writes, before anything else. The ledger has it already; the log ends at `end` without it.
+    pub(super) first: Batch,
+    pub(super) end: LogEnd,
     pub(super) lock: Option<WorldLock>,
 }
 
@@ -166,32 +178,33 @@ pub(super) fn start(beginning: Beginning, wake: Box<dyn Fn() + Send + Sync>) -> 
     let (requests, incoming) = unbounded();
     let (outgoing, replies) = unbounded();
     let admission = Arc::new(Admission::default());
-    let Beginning { shelf, ledger, redeliver, snapshots, lock } = beginning;
+    let Beginning { shelf, ledger, redeliver, snapshots, first, end, lock } = beginning;
     let position = ledger.last;
     let mut worker = Worker {
-        shelf,
+        writer: Writer::new(shelf, end),
         snapshots: VecDeque::from([(snapshots.into(), position)]),
         ticks: None,
         ledger,
-        redelivery: Redelivery { queue: redeliver, ..Redelivery::default() },
+        redelivery: Redelivery::of(redeliver),
         incoming,
+        backlog: VecDeque::new(),
         outgoing,
         wake,
         admission: admission.clone(),
     };
     let thread = std::thread::Builder::new().name("alembic".into()).spawn(move || {
-        let end = catch_unwind(AssertUnwindSafe(|| worker.run()));
+        let end = catch_unwind(AssertUnwindSafe(|| worker.run(first)));
         if let Some(reason) = end.unwrap_or_else(|_| Some("the journal thread came to an unforeseen end".into())) {
             worker.stop(reason);
         }
-        worker.shelf.close();
+        worker.writer.close();
         drop(lock);
     })?;
     Ok(Alembic { requests: Some(requests), replies, admission, thread: Some(thread) })
 }
 
 struct Worker {
-    shelf: Box<dyn Shelf>,
+    writer: Writer<News>,
     ledger: Ledger,
     redelivery: Redelivery,
     /// Sets of objects that wait for their snapshot, each with the position it stands at.
@@ -199,6 +212,8 @@ struct Worker {
     /// Ticks that are in no record yet: the first, and how many.
     ticks: Option<(Tick, u64)>,
     incoming: Receiver<Request>,
+    /// What came while the disk took nothing.
+    backlog: VecDeque<Request>,
     outgoing: Sender<Reply>,
     wake: Box<dyn Fn() + Send + Sync>,
     admission: Arc<Admission>,
@@ -213,20 +228,50 @@ struct News {
     outcomes: Vec<u64>,
 }
 
+/// Where the next request comes from when none waits.
+#[derive(Clone, Copy)]
+enum Patience {
+    None,
+    Until(Duration),
+    Endless,
+}
+
 impl Worker {
     /// Works until the world is closed (`None`), or until nothing can be written any more.
-    fn run(&mut self) -> Option<String> {
-        let mut open = true;
-        while open || !self.snapshots.is_empty() || self.ticks.is_some() {
-            if let Err(reason) = self.write_one_batch(&mut open) {
-                return Some(reason);
-            }
-        }
-        let clean = self.ledger.meta(true).and_then(|meta| self.shelf.write(&Batch::default(), &meta));
-        clean.err()
+    fn run(&mut self, first: Batch) -> Option<String> {
+        self.work(first).err()
     }
 
-    /// Blocks for one request unless there is other work, then takes all that wait, up to the bounds of a batch.
+    fn work(&mut self, first: Batch) -> Result<(), String> {
+        self.write(first, News::default())?;
+        self.settle()?;
+        let mut open = true;
+        while open || !self.snapshots.is_empty() || self.ticks.is_some() {
+            self.write_one_batch(&mut open)?;
+        }
+        let meta = self.ledger.meta(true)?;
+        let commit = Commit { batch: Batch::default(), meta, end: self.ledger.end(), news: News::default() };
+        self.press(|writer| writer.write(commit))?;
+        self.settle()
+    }
+
+    /// The next request: one that waits, or else the first that comes in time.
+    fn next(&mut self, patience: Patience) -> Result<Request, TryRecvError> {
+        if let Some(request) = self.backlog.pop_front() {
+            return Ok(request);
+        }
+        match patience {
+            Patience::None => self.incoming.try_recv(),
+            Patience::Until(time) => self.incoming.recv_timeout(time).map_err(|error| match error {
+                RecvTimeoutError::Timeout => TryRecvError::Empty,
+                RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
+            }),
+            Patience::Endless => self.incoming.recv().map_err(|_| TryRecvError::Disconnected),
+        }
+    }
+
+    /// Blocks for one request unless there is other work, then takes all that wait, up to the bounds of a batch. With nothing
+    /// to write, what was written last is made durable.
     fn write_one_batch(&mut self, open: &mut bool) -> Result<(), String> {
         let mut batch = Batch::default();
         let mut news = News::default();
@@ -234,17 +279,12 @@ impl Worker {
             self.ledger.attempt(sequence, alone, &mut batch)?;
             news.again.push(sequence);
         }
-        let mut next = if batch.is_empty() && self.snapshots.is_empty() {
-            match self.ticks {
-                None => self.incoming.recv().map_err(|_| TryRecvError::Disconnected),
-                Some(_) => self.incoming.recv_timeout(TICKS_WAIT).map_err(|error| match error {
-                    RecvTimeoutError::Timeout => TryRecvError::Empty,
-                    RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
-                }),
-            }
-        } else {
-            self.incoming.try_recv()
-        };
+        let busy = !batch.is_empty() || !self.snapshots.is_empty() || !self.writer.is_settled();
+        let mut next = self.next(match self.ticks {
+            _ if busy => Patience::None,
+            None => Patience::Endless,
+            Some(_) => Patience::Until(TICKS_WAIT),
+        });
         let mut took = false;
         loop {
             match next {
@@ -260,7 +300,10 @@ impl Worker {
             if batch.heartwood.len() >= BATCH_RECORDS || batch.bytes >= BATCH_BYTES {
                 break;
             }
-            next = self.incoming.try_recv();
+            next = self.next(Patience::None);
+        }
+        if batch.is_empty() && self.snapshots.is_empty() && !self.writer.is_settled() {
+            return self.settle();
         }
         // Ticks wait for company, but not longer than it takes for a second of them to gather.
         if !took || !*open || self.ticks.is_some_and(|(_, ticks)| ticks >= u64::from(TICKS_A_SECOND)) {
@@ -280,13 +323,67 @@ impl Worker {
             self.ledger.note_snapshot_set(position);
             self.snapshots.pop_front();
         }
-        if batch.is_empty() {
-            return Ok(());
+        if batch.is_empty() { Ok(()) } else { self.write(batch, news) }
+    }
+
+    fn write(&mut self, batch: Batch, news: News) -> Result<(), String> {
+        let commit = Commit { batch, meta: self.ledger.meta(false)?, end: self.ledger.end(), news };
+        self.press(|writer| writer.write(commit))
+    }
+
+    fn settle(&mut self) -> Result<(), String> {
+        self.press(Writer::settle)
+    }
+
+    /// Writes, and tells what is durable then. Where the disk refuses, nothing else is done until it takes what it owes.
+    ///
+    /// # Errors
+    /// The world was closed before that.
+    fn press(&mut self, write: impl FnOnce(&mut Writer<News>) -> Result<Vec<News>, String>) -> Result<(), String> {
+        match write(&mut self.writer) {
+            Ok(news) => news.into_iter().for_each(|news| self.tell(news)),
+            Err(reason) => self.wait_for_the_disk(reason)?,
         }
-        let meta = self.ledger.meta(false)?;
-        self.shelf.write(&batch, &meta)?;
-        self.tell(news);
         Ok(())
+    }
+
+    fn wait_for_the_disk(&mut self, mut reason: String) -> Result<(), String> {
+        let mut batch = Batch::default();
+        self.ledger.epoch_again(&mut batch)?;
+        let commit = Commit { batch, meta: self.ledger.meta(false)?, end: self.ledger.end(), news: News::default() };
+        self.writer.add_unwritten(commit);
+        let mut pause = FIRST_PAUSE;
+        let news = loop {
+            match self.writer.fence() {
+                Ok(news) => break news,
+                Err(again) => reason = again,
+            }
+            if !self.admission.stopped.swap(true, Ordering::Relaxed) {
+                self.reply(Reply::ReadOnly(reason.clone()));
+            }
+            if !self.gather_for(pause) {
+                return Err(reason);
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        };
+        self.admission.stopped.store(false, Ordering::Relaxed);
+        self.reply(Reply::Writable(reason));
+        news.into_iter().for_each(|news| self.tell(news));
+        Ok(())
+    }
+
+    /// Keeps what comes in for later. Answers whether the world is still open then.
+    fn gather_for(&mut self, time: Duration) -> bool {
+        let timer = after(time);
+        loop {
+            select! {
+                recv(self.incoming) -> request => match request {
+                    Ok(request) => self.backlog.push_back(request),
+                    Err(_) => return false,
+                },
+                recv(timer) -> _ => return true,
+            }
+        }
     }
 
     fn take(&mut self, request: Request, batch: &mut Batch, news: &mut News) -> Result<(), String> {
@@ -356,48 +453,8 @@ impl Worker {
     /// Says why, and lets go by whatever still comes, until the world is closed.
     fn stop(&mut self, reason: String) {
         self.admission.stopped.store(true, Ordering::Relaxed);
+        self.backlog.clear();
         let _ = catch_unwind(AssertUnwindSafe(|| self.reply(Reply::ReadOnly(reason))));
         self.incoming.iter().for_each(drop);
-    }
-}
-
-/// Lets pending messages go, in order, before all new ones.
-///
-/// Those of which nothing is suspected go together. One that was tried again before goes alone: it is let go when
-/// its attempt is on disk, and the next only when its outcome is. So an attempt without outcome proves something.
-#[derive(Debug, Default)]
-struct Redelivery {
-    /// Whether there is somebody to deliver to.
-    begun: bool,
-    queue: VecDeque<(u64, bool)>,
-    /// The one that is alone.
-    alone: Option<u64>,
-    /// New messages that are durable and come after.
-    held: Vec<u64>,
-}
-
-impl Redelivery {
-    /// Takes out the messages whose attempts are to be journaled next.
-    fn due(&mut self) -> Vec<(u64, bool)> {
-        if !self.begun || self.alone.is_some() {
-            return Vec::new();
-        }
-        let together = self.queue.iter().take_while(|(_, alone)| !alone).count();
-        let due: Vec<(u64, bool)> = self.queue.drain(..together.max(1).min(self.queue.len())).collect();
-        self.alone = due.iter().find(|(_, alone)| *alone).map(|(sequence, _)| *sequence);
-        due
-    }
-
-    /// What may be delivered now that `again` (attempts), `envelopes` and `outcomes` are durable.
-    fn release(&mut self, again: Vec<u64>, envelopes: Vec<u64>, outcomes: &[u64]) -> Vec<u64> {
-        self.held.extend(envelopes);
-        if self.alone.is_some_and(|alone| outcomes.contains(&alone)) {
-            self.alone = None;
-        }
-        let mut released = again;
-        if self.alone.is_none() && self.queue.is_empty() {
-            released.append(&mut self.held);
-        }
-        released
     }
 }

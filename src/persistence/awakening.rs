@@ -4,7 +4,8 @@ use super::alembic::{self, Alembic, Beginning};
 use super::folder::{self, BuildingSite, Ground, WorldLock, unusable};
 use super::ledger::{Batch, Ledger, Suspension};
 use super::replay::{self, ReadError, Replay};
-use super::store::{self, Shelf, Store, StoreError};
+use super::store::{self, Press, Protocol, Store, StoreError};
+use super::writer::LogEnd;
 use super::{Awakened, AwakeningReport, DamagedPart, NewWorld, OpenError, Snapshot, Ticker};
 use crate::object::{Change, Envelope, Fault, FaultKind, Name, ObjectId, Outcome};
 use crate::object::{Target, Value};
@@ -55,14 +56,11 @@ pub(super) fn open_with(
         }
     }
     let lock = WorldLock::take(dir, now_ms)?;
-    let mut store = Store::open(dir, map_bytes).map_err(|error| store_error(dir, error))?;
+    let store = Store::open(dir, map_bytes, Protocol::USUAL).map_err(|error| store_error(dir, error))?;
     match wake_up(&store, now_ms, created, ticker) {
-        Ok(Waking { awakened, ledger, batch, meta, redeliver, snapshots }) => {
-            if let Err(reason) = store.write(&batch, &meta) {
-                Store::close(store);
-                return Err(unusable(dir, &reason));
-            }
-            let beginning = Beginning { shelf: Box::new(store), ledger, redeliver, snapshots, lock: Some(lock) };
+        Ok(Waking { awakened, ledger, first, end, redeliver, snapshots }) => {
+            let shelf = Box::new(Press::new(store, dir, map_bytes));
+            let beginning = Beginning { shelf, ledger, redeliver, snapshots, first, end, lock: Some(lock) };
             let alembic = alembic::start(beginning, wake).map_err(|error| unusable(dir, &error))?;
             Ok((awakened, alembic))
         }
@@ -77,9 +75,9 @@ pub(super) fn open_with(
 struct Waking {
     awakened: Awakened,
     ledger: Ledger,
-    /// What awakening itself writes, before anything is delivered.
-    batch: Batch,
-    meta: Vec<u8>,
+    /// What awakening itself writes, before anything is delivered, and where the log ends without it.
+    first: Batch,
+    end: LogEnd,
     redeliver: VecDeque<(u64, bool)>,
     snapshots: Vec<(ObjectId, Option<Snapshot>)>,
 }
@@ -88,6 +86,7 @@ fn wake_up(store: &Store, now_ms: u64, created: bool, ticker: &mut dyn Ticker) -
     let txn = store.read()?;
     let meta = replay::read_meta(&txn, &store.dbs)?;
     let mut replay = Replay::awakening(&txn, &store.dbs, &meta, ticker)?;
+    let end = replay.ledger.end();
     let mut batch = Batch::default();
     let damaged = ReadError::Damaged;
     replay.ledger.epoch(now_ms, meta.wire.clean, &mut batch).map_err(damaged)?;
@@ -144,8 +143,7 @@ fn wake_up(store: &Store, now_ms: u64, created: bool, ticker: &mut dyn Ticker) -
         ticks: ledger.ticks,
         report,
     };
-    let meta = ledger.meta(false).map_err(damaged)?;
-    Ok(Waking { awakened, ledger, batch, meta, redeliver, snapshots })
+    Ok(Waking { awakened, ledger, first: batch, end, redeliver, snapshots })
 }
 
 fn tried_before(replay: &Replay, sequence: u64) -> bool {
@@ -179,10 +177,9 @@ fn lost_outcome() -> Outcome {
 fn make(dir: &Path, new: NewWorld, now_ms: u64, map_bytes: usize) -> Result<(), OpenError> {
     let site = BuildingSite::beside(dir)?;
     let lock = WorldLock::take(site.path(), now_ms)?;
-    let mut store = Store::open(site.path(), map_bytes).map_err(|error| store_error(dir, error))?;
-    let written = genesis(&new, now_ms)
-        .and_then(|(batch, meta)| store.write(&batch, &meta))
-        .and_then(|()| store.sync().map_err(|error| error.to_string()));
+    let store = Store::open(site.path(), map_bytes, Protocol::Plain).map_err(|error| store_error(dir, error))?;
+    let written =
+        genesis(&new, now_ms).and_then(|(batch, meta)| store.write(&batch, &meta)).and_then(|()| store.sync());
     Store::close(store);
     drop(lock);
     written.map_err(|reason| unusable(dir, &reason))?;

@@ -8,6 +8,7 @@ use super::wire_message::{
     WireAttempt, WireEnvelope, WireEpoch, WireMeta, WireOfPerson, WireOutcome, WireQuarantined, WireStep,
 };
 use super::wire_object::{WireObject, WireTombstone, to_bytes};
+use super::writer::LogEnd;
 use crate::object::{Envelope, ObjectId, Outcome, Tick};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -37,6 +38,15 @@ pub(super) struct Batch {
 impl Batch {
     pub(super) fn is_empty(&self) -> bool {
         self.heartwood.is_empty() && self.sapwood.is_empty() && self.suspended.is_empty() && self.quarantine.is_empty()
+    }
+
+    /// Adds what a later batch writes, without the records of a log that ends at `position` already.
+    pub(super) fn extend(&mut self, later: &Self, position: u64) {
+        self.heartwood.extend(later.heartwood.iter().filter(|(of, _)| *of > position).cloned());
+        self.sapwood.extend(later.sapwood.clone());
+        self.suspended.extend(later.suspended.clone());
+        self.quarantine.extend(later.quarantine.clone());
+        self.bytes = self.bytes.saturating_add(later.bytes);
     }
 
     /// Keeps the bytes of a damaged record. The key is the name of its database and its key there.
@@ -117,6 +127,8 @@ pub(super) struct Ledger {
     pub(super) ticks: u64,
     /// Positions of ticks that are in no whole set of snapshots: what they changed nobody lists.
     unkept_ticks: BTreeSet<u64>,
+    /// When this process took the world over, in milliseconds since 1970 (UTC).
+    began_at: u64,
 }
 
 impl Ledger {
@@ -221,6 +233,11 @@ impl Ledger {
         self.open.keys().next().copied().unwrap_or(self.next_sequence).saturating_sub(1)
     }
 
+    /// Where the log ends.
+    pub(super) fn end(&self) -> LogEnd {
+        LogEnd { position: self.last, chain: self.chain }
+    }
+
     fn append(&mut self, kind: Kind, sequence: u64, body: &[u8], batch: &mut Batch) -> u64 {
         let position = self.last + 1;
         let previous = self.chain;
@@ -292,8 +309,18 @@ impl Ledger {
 
     /// Appends that this process took the world over.
     pub(super) fn epoch(&mut self, now_ms: u64, clean: bool, batch: &mut Batch) -> Result<(), String> {
+        self.began_at = now_ms;
+        self.write_epoch(clean, batch)
+    }
+
+    /// Appends that this process goes on after the disk refused something.
+    pub(super) fn epoch_again(&mut self, batch: &mut Batch) -> Result<(), String> {
+        self.write_epoch(false, batch)
+    }
+
+    fn write_epoch(&mut self, clean: bool, batch: &mut Batch) -> Result<(), String> {
         let body = to_bytes(&WireEpoch {
-            started_at: now_ms,
+            started_at: self.began_at,
             pid: std::process::id(),
             writer: WRITER.to_string(),
             last_position: self.last,

@@ -12,6 +12,7 @@ mod ledger;
 mod object_folder;
 mod reader;
 mod record;
+mod redelivery;
 mod replay;
 mod store;
 #[cfg(test)]
@@ -19,6 +20,7 @@ mod tests;
 mod wire_message;
 mod wire_object;
 mod world_hash;
+mod writer;
 
 pub use alembic::{Alembic, Full, Reply};
 pub use awakening::open;

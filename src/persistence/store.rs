@@ -1,8 +1,11 @@
 //! The LMDB environment of a world: where it opens, its five databases, and one transaction that writes a batch.
 //!
-//! All `unsafe` of this room is here. Keys and values are bytes; what they mean is known elsewhere.
+//! All `unsafe` of this room is here, and all that depends on the system: which protocol a world is written with, and what a
+//! commit needs to be durable. Keys and values are bytes; what they mean is known elsewhere.
 
 use super::ledger::Batch;
+use super::record;
+use super::writer::{LogEnd, Shelf};
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, MdbError, PutFlags, RoTxn, WithoutTls};
 use std::fs::{File, OpenOptions};
@@ -48,21 +51,54 @@ pub(super) struct Databases {
 
 const NAMES: [&str; 5] = ["heartwood", "sapwood", "meta", "quarantine", "suspended"];
 
+/// How a commit becomes durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// By itself.
+    Plain,
+    /// By the next one, or by a sync. It needs that the flush of a file's data carries an earlier write to the same file
+    /// along, also one of another descriptor, which Linux does; on Windows LMDB flushes nothing, and on macOS its flush and
+    /// its write-through are not the same.
+    Lagging,
+}
+
+impl Protocol {
+    /// What this system is known to keep.
+    pub(super) const USUAL: Self = if cfg!(target_os = "linux") { Self::Lagging } else { Self::Plain };
+
+    fn flags(self) -> EnvFlags {
+        match self {
+            Self::Plain => EnvFlags::empty(),
+            Self::Lagging => EnvFlags::NO_META_SYNC,
+        }
+    }
+}
+
 /// An open environment.
 #[derive(Debug)]
 pub(super) struct Store {
     env: Env<WithoutTls>,
     pub(super) dbs: Databases,
+    protocol: Protocol,
+}
+
+/// The environment of a world that is written, and what it takes to open it again.
+#[derive(Debug)]
+pub(super) struct Press {
+    /// Gone only while it is opened anew, and after that failed.
+    store: Option<Store>,
+    dir: PathBuf,
+    map_bytes: usize,
 }
 
 impl Store {
     /// Opens the environment in a folder for writing, making what is missing.
-    pub(super) fn open(dir: &Path, map_bytes: usize) -> Result<Self, StoreError> {
+    pub(super) fn open(dir: &Path, map_bytes: usize, protocol: Protocol) -> Result<Self, StoreError> {
         let data = dir.join(DATA_FILE);
         if data.exists() && data.metadata()?.len() < LEAST_BYTES {
             return Err(StoreError::Cut);
         }
-        let env = open_env(dir, map_bytes, EnvFlags::empty())?;
+        let env = open_env(dir, map_bytes, protocol.flags())?;
         if is_short(&env, &data)? {
             // A map that reaches beyond its file kills the reader. LMDB leaves free pages at the end unwritten, so a
             // short file may be whole; where it is not, the zeros are found by checksums.
@@ -79,7 +115,7 @@ impl Store {
         let Some((heartwood, sapwood, meta, quarantine, suspended)) = made.commit() else {
             return Err(StoreError::NoDatabase("heartwood"));
         };
-        Ok(Self { dbs: Databases { heartwood, sapwood, meta, quarantine, suspended }, env })
+        Ok(Self { dbs: Databases { heartwood, sapwood, meta, quarantine, suspended }, env, protocol })
     }
 
     /// Opens the environment in a folder for reading; makes and changes nothing.
@@ -104,7 +140,8 @@ impl Store {
         })?;
         match opened.commit() {
             Some((Some(heartwood), Some(sapwood), Some(meta), Some(quarantine), Some(suspended))) => {
-                Ok(Self { dbs: Databases { heartwood, sapwood, meta, quarantine, suspended }, env })
+                let dbs = Databases { heartwood, sapwood, meta, quarantine, suspended };
+                Ok(Self { dbs, env, protocol: Protocol::Plain })
             }
             _ => Err(StoreError::NoDatabase("heartwood")),
         }
@@ -137,9 +174,47 @@ impl Store {
         txn.commit()
     }
 
+    /// Writes a batch, all of it or nothing. A map that is full grows, and the batch is written again.
+    ///
+    /// # Errors
+    /// In words; nothing may be written then.
+    pub(super) fn write(&self, batch: &Batch, meta: &[u8]) -> Result<(), String> {
+        loop {
+            match self.try_write(batch, meta) {
+                Ok(()) => break,
+                Err(heed::Error::Mdb(MdbError::MapFull)) => {
+                    let doubled = self.env.info().map_size.saturating_mul(2);
+                    // SAFETY: the environment belongs to this thread and the failed transaction is gone.
+                    #[allow(unsafe_code)]
+                    unsafe { self.env.resize(doubled) }.map_err(|error| in_words(&error.into()))?;
+                }
+                Err(error) => return Err(in_words(&error.into())),
+            }
+        }
+        // On Linux LMDB writes its meta page through (O_DSYNC); elsewhere a drive may still hold it.
+        if cfg!(target_os = "linux") || self.protocol == Protocol::Lagging { Ok(()) } else { self.sync() }
+    }
+
     /// Makes all that was committed durable, also where a commit alone does not.
-    pub(super) fn sync(&self) -> Result<(), StoreError> {
-        Ok(self.env.force_sync()?)
+    ///
+    /// # Errors
+    /// As for [`Store::write`].
+    pub(super) fn sync(&self) -> Result<(), String> {
+        self.env.force_sync().map_err(|error| in_words(&error.into()))
+    }
+
+    /// Where the log ends, as the record about the whole says and the last record proves.
+    fn end(&self) -> Result<LogEnd, String> {
+        let txn = self.read().map_err(|error| in_words(&error))?;
+        let get = |db: &Db, key: &[u8]| db.get(&txn, key).map_err(|error| in_words(&error.into()));
+        let damaged = |what: &str| format!("the database can't be read again: {what}");
+        let meta = get(&self.dbs.meta, META_KEY)?.ok_or_else(|| damaged("`meta` is missing"))?;
+        let meta = record::decode(meta, None).map_err(|error| damaged(&error.to_string()))?;
+        let end = LogEnd { position: meta.position, chain: meta.chain };
+        let last = get(&self.dbs.heartwood, &end.position.to_be_bytes())?;
+        let last = last.ok_or_else(|| damaged("the last record is missing"))?;
+        let last = record::decode(last, Some(end.position)).map_err(|error| damaged(&error.to_string()))?;
+        if last.chain == end.chain { Ok(end) } else { Err(damaged("the last record is another one")) }
     }
 
     /// Closes the environment; it can be opened again when this returns.
@@ -148,48 +223,63 @@ impl Store {
     }
 }
 
-/// Where batches go. Tests have one that fails when told to.
-pub(super) trait Shelf: Send {
-    /// Writes a batch, all of it or nothing; it is durable when this returns.
-    ///
-    /// # Errors
-    /// In words; from then on nothing may be written.
-    fn write(&mut self, batch: &Batch, meta: &[u8]) -> Result<(), String>;
+impl Press {
+    /// Writes a world on from here. Its environment was opened with so much address space.
+    pub(super) fn new(store: Store, dir: &Path, map_bytes: usize) -> Self {
+        Self { store: Some(store), dir: dir.to_path_buf(), map_bytes }
+    }
 
-    /// The end of it.
-    fn close(self: Box<Self>);
+    fn store(&self) -> Result<&Store, String> {
+        self.store.as_ref().ok_or_else(|| "the database is not open".to_string())
+    }
 }
 
-impl Shelf for Store {
+impl Shelf for Press {
     fn write(&mut self, batch: &Batch, meta: &[u8]) -> Result<(), String> {
-        loop {
-            match self.try_write(batch, meta) {
-                Ok(()) => break,
-                Err(heed::Error::Mdb(MdbError::MapFull)) => {
-                    let doubled = self.env.info().map_size.saturating_mul(2);
-                    // SAFETY: the environment belongs to this thread and the failed transaction is gone.
-                    #[allow(unsafe_code)]
-                    unsafe { self.env.resize(doubled) }.map_err(|error| in_words(&error))?;
-                }
-                Err(error) => return Err(in_words(&error)),
-            }
+        self.store()?.write(batch, meta)
+    }
+
+    fn sync(&mut self) -> Result<(), String> {
+        self.store()?.sync()
+    }
+
+    fn is_plain(&self) -> bool {
+        self.store.as_ref().is_none_or(|store| store.protocol == Protocol::Plain)
+    }
+
+    fn reopen(&mut self) -> Result<LogEnd, String> {
+        if let Some(store) = self.store.take() {
+            store.close();
         }
-        // On Linux LMDB writes its meta page through (O_DSYNC); elsewhere a drive may still hold it.
-        if cfg!(target_os = "linux") { Ok(()) } else { self.env.force_sync().map_err(|error| in_words(&error)) }
+        let store = Store::open(&self.dir, self.map_bytes, Protocol::Plain).map_err(|error| in_words(&error))?;
+        let end = store.end();
+        self.store = Some(store);
+        end
     }
 
     fn close(self: Box<Self>) {
-        Self::close(*self);
+        if let Some(store) = self.store {
+            store.close();
+        }
     }
 }
 
-fn in_words(error: &heed::Error) -> String {
+fn in_words(error: &StoreError) -> String {
     match error {
-        heed::Error::Io(error) if error.kind() == io::ErrorKind::StorageFull => {
-            "the disk is full; make room and start again".to_string()
+        StoreError::Lmdb(heed::Error::Io(error)) | StoreError::Io(error)
+            if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
+        {
+            "the disk is full; make room, and it goes on by itself".to_string()
+        }
+        StoreError::Lmdb(heed::Error::Io(error)) | StoreError::Io(error)
+            if error.kind() == io::ErrorKind::ReadOnlyFilesystem =>
+        {
+            "the disk can only be read; it goes on by itself when it can be written again".to_string()
         }
         // LMDB reports a write that was cut short as EIO: mostly the disk is full.
-        other => format!("the disk reported an error ({other}); it may be full: look at it, then start again"),
+        other => {
+            format!("the disk reported an error ({other}); it may be full: look at it; it is tried again and again")
+        }
     }
 }
 

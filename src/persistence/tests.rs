@@ -3,7 +3,8 @@
 use super::alembic::{self, Beginning};
 use super::awakening::open_with;
 use super::ledger::{Batch, Ledger, SUSPENDED_KEPT};
-use super::store::{Shelf, Store};
+use super::store::{Protocol, Store};
+use super::writer::{LogEnd, Shelf};
 use super::*;
 use crate::object::{
     Argument, Burial, Change, Edit, EditKind, Fault, FaultKind, Literal, MapKey, MethodVersion, Name, ObjectId,
@@ -13,6 +14,8 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const WORLD: Uuid = Uuid::from_u128(7);
 const SMALL_MAP: usize = 1 << 20;
@@ -78,7 +81,7 @@ fn await_until(alembic: &Alembic, done: impl Fn(&[u64], &[u64]) -> bool) -> (Vec
                 delivered.extend(envelopes);
                 settled.extend(outcomes);
             }
-            Reply::ReadOnly(reason) => panic!("{reason}"),
+            Reply::ReadOnly(reason) | Reply::Writable(reason) => panic!("{reason}"),
         }
     }
     (delivered, settled)
@@ -287,7 +290,7 @@ fn a_reader_in_another_process_looks_beside_the_writer() {
 
 /// Writes one entry of the log or the Sapwood anew.
 fn tamper(dir: &Path, edit: impl FnOnce(&mut Batch, &Store, Vec<u8>) -> Vec<u8>) {
-    let mut store = Store::open(dir, SMALL_MAP).unwrap();
+    let store = Store::open(dir, SMALL_MAP, Protocol::Plain).unwrap();
     let mut batch = Batch::default();
     let txn = store.read().unwrap();
     let meta = store.dbs.meta.get(&txn, super::store::META_KEY).unwrap().unwrap().to_vec();
@@ -361,7 +364,7 @@ fn a_damaged_outcome_becomes_a_problem_and_the_others_wake() {
 
 /// Flips a bit in the body of a log record, in the file itself.
 fn flip_in_file(dir: &Path, position: u64) {
-    let store = Store::open(dir, SMALL_MAP).unwrap();
+    let store = Store::open(dir, SMALL_MAP, Protocol::Plain).unwrap();
     let record = {
         let txn = store.read().unwrap();
         store.dbs.heartwood.get(&txn, &position.to_be_bytes()).unwrap().unwrap().to_vec()
@@ -406,32 +409,77 @@ fn a_cut_file_is_found_and_kills_nobody() {
     }
 }
 
-struct Failing(u32);
+/// A disk that is full from some write on until there is room.
+struct Filling {
+    writes_left: u32,
+    room: Arc<AtomicBool>,
+    end: LogEnd,
+}
 
-impl Shelf for Failing {
-    fn write(&mut self, _: &Batch, _: &[u8]) -> Result<(), String> {
-        self.0 -= 1;
-        if self.0 == 0 { Err("the disk is full".into()) } else { Ok(()) }
+impl Shelf for Filling {
+    fn write(&mut self, batch: &Batch, _: &[u8]) -> Result<(), String> {
+        self.writes_left = self.writes_left.saturating_sub(1);
+        if self.writes_left == 0 && !self.room.load(Ordering::Relaxed) {
+            return Err("the disk is full".into());
+        }
+        if let Some((position, record)) = batch.heartwood.last() {
+            self.end = LogEnd { position: *position, chain: record::decode(record, None).unwrap().chain };
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn is_plain(&self) -> bool {
+        true
+    }
+
+    fn reopen(&mut self) -> Result<LogEnd, String> {
+        Ok(self.end)
     }
 
     fn close(self: Box<Self>) {}
 }
 
+/// An Alembic over a disk that takes so many writes, the first of them that of its beginning.
+fn filling(writes: u32) -> (Alembic, Arc<AtomicBool>) {
+    let (room, end) = (Arc::new(AtomicBool::new(false)), LogEnd { position: 0, chain: 0 });
+    let shelf = Box::new(Filling { writes_left: writes + 1, room: room.clone(), end });
+    let (first, ledger) = (Batch::default(), Ledger::new(WORLD));
+    let beginning = Beginning { shelf, ledger, redeliver: VecDeque::new(), snapshots: vec![], first, end, lock: None };
+    (alembic::start(beginning, Box::new(|| {})).unwrap(), room)
+}
+
 #[test]
-fn after_a_failed_write_nothing_is_acknowledged_any_more() {
-    let shelf = Box::new(Failing(2));
-    let beginning =
-        Beginning { shelf, ledger: Ledger::new(WORLD), redeliver: VecDeque::new(), snapshots: vec![], lock: None };
-    let alembic = alembic::start(beginning, Box::new(|| {})).unwrap();
+fn a_full_disk_stops_the_writing_and_it_goes_on_when_there_is_room() {
+    let (alembic, room) = filling(2);
+    let durable = |envelopes, outcomes, position| Reply::Durable { envelopes, outcomes, position };
     alembic.append_envelope(1, envelope(1)).unwrap();
-    assert_eq!(alembic.replies().recv().unwrap(), Reply::Durable { envelopes: vec![1], outcomes: vec![], position: 1 });
+    assert_eq!(alembic.replies().recv().unwrap(), durable(vec![1], vec![], 1));
     alembic.append_envelope(2, envelope(2)).unwrap();
     assert_eq!(alembic.replies().recv().unwrap(), Reply::ReadOnly("the disk is full".into()));
     assert_eq!(alembic.append_envelope(3, envelope(3)), Err(Full));
     alembic.append_outcome(1, failed(), vec![], vec![]);
+    room.store(true, Ordering::Relaxed);
+    assert_eq!(alembic.replies().recv().unwrap(), Reply::Writable("the disk is full".into()));
+    assert_eq!(alembic.replies().recv().unwrap(), durable(vec![2], vec![], 3), "an epoch stands at 3");
+    assert_eq!(alembic.replies().recv().unwrap(), durable(vec![], vec![1], 4));
+    alembic.append_envelope(3, envelope(3)).unwrap();
+    assert_eq!(alembic.replies().recv().unwrap(), durable(vec![3], vec![], 5));
+    alembic.close();
+}
+
+#[test]
+fn a_world_that_is_closed_while_the_disk_is_full_acknowledges_nothing_more() {
+    let (alembic, _) = filling(1);
+    alembic.append_envelope(1, envelope(1)).unwrap();
+    assert!(matches!(alembic.replies().recv().unwrap(), Reply::ReadOnly(_)));
+    alembic.append_outcome(1, failed(), vec![], vec![]);
     let replies = alembic.replies().clone();
     alembic.close();
-    assert!(replies.recv().is_err());
+    assert!(replies.iter().all(|reply| matches!(reply, Reply::ReadOnly(_))));
 }
 
 fn values() -> impl Strategy<Value = Value> {

@@ -28,7 +28,7 @@ impl Journal {
         self.durable
     }
 
-    /// Why nothing is written any more, if so.
+    /// Why nothing can be written now, if so.
     pub(super) fn read_only(&self) -> Option<&str> {
         self.read_only.as_deref()
     }
@@ -88,8 +88,10 @@ fn exchange_with_alembic(mut journal: ResMut<Journal>, mut pipeline: ResMut<Pipe
         alembic.redeliver();
     }
     let replies: Vec<Reply> = alembic.replies().try_iter().collect();
+    pipeline.waits_for_disk = false;
     while let Some(message) = pipeline.numbered.front() {
         if alembic.append_envelope(message.sequence, message.envelope.clone()).is_err() {
+            pipeline.waits_for_disk = true;
             break;
         }
         if let Some(message) = pipeline.numbered.pop_front() {
@@ -113,21 +115,21 @@ fn exchange_with_alembic(mut journal: ResMut<Journal>, mut pipeline: ResMut<Pipe
                 }
             }
             Reply::ReadOnly(reason) => {
-                outbox.log(LogLevel::Error, format!("the world is read-only from here on: {reason}"));
+                outbox.log(LogLevel::Error, format!("the world is read-only: {reason}"));
                 journal.read_only.get_or_insert(reason);
+            }
+            Reply::Writable(reason) => {
+                let told = match journal.read_only.take() {
+                    Some(_) => "the world can be written again; nothing that was acknowledged is lost".to_string(),
+                    None => format!("{reason}. The log was looked at anew; nothing that was acknowledged is lost"),
+                };
+                outbox.log(LogLevel::Warning, told);
             }
         }
     }
-    if journal.read_only.is_some() {
-        // What is on disk without an outcome is delivered when the world wakes next.
-        pipeline.numbered.clear();
-        pipeline.journaling.clear();
-        pipeline.ready.clear();
-        pipeline.settled.clear();
-    }
 }
 
-/// Whether the world stopped writing.
+/// Whether the world can't be written now.
 pub(super) fn is_read_only(world: &World) -> bool {
     world.get_resource::<Journal>().is_none_or(|journal| journal.read_only.is_some())
 }

@@ -55,6 +55,8 @@ pub(super) struct Pipeline {
     pub(super) next_sequence: u64,
     /// Numbered, not with the Alembic yet.
     pub(super) numbered: VecDeque<Message>,
+    /// Whether the Alembic took no more of them in this frame.
+    pub(super) waits_for_disk: bool,
     /// With the Alembic, not durable yet.
     pub(super) journaling: BTreeMap<u64, Message>,
     /// Durable, not delivered yet, in order.
@@ -140,7 +142,7 @@ impl Pipeline {
 
     /// Whether the next frame can go on with something by itself.
     pub(super) fn has_work(&self) -> bool {
-        !self.ready.is_empty() || !self.numbered.is_empty()
+        !self.ready.is_empty() || !self.numbered.is_empty() && !self.waits_for_disk
     }
 }
 
@@ -150,6 +152,7 @@ pub(super) fn plugin(app: &mut App, world_id: Uuid, next_sequence: u64, pending:
         world_id,
         next_sequence,
         numbered: VecDeque::new(),
+        waits_for_disk: false,
         // The Alembic knows them, and releases each once it is on record that its delivery is tried again.
         journaling: pending.into_iter().map(again).collect(),
         ready: VecDeque::new(),
