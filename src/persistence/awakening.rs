@@ -32,7 +32,7 @@ pub fn open(
     ticker: &mut dyn Ticker,
     wake: impl Fn() + Send + Sync + 'static,
 ) -> Result<(Awakened, Alembic), OpenError> {
-    open_with(dir, new, now_ms, ticker, Box::new(wake), store::MAP_BYTES)
+    open_with(dir, new, now_ms, ticker, Box::new(wake), store::MAP_BYTES, Protocol::USUAL)
 }
 
 pub(super) fn open_with(
@@ -42,6 +42,7 @@ pub(super) fn open_with(
     ticker: &mut dyn Ticker,
     wake: Box<dyn Fn() + Send + Sync>,
     map_bytes: usize,
+    protocol: Protocol,
 ) -> Result<(Awakened, Alembic), OpenError> {
     let canonical = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
     let dir = canonical.as_path();
@@ -56,7 +57,7 @@ pub(super) fn open_with(
         }
     }
     let lock = WorldLock::take(dir, now_ms)?;
-    let store = Store::open(dir, map_bytes, Protocol::USUAL).map_err(|error| store_error(dir, error))?;
+    let store = Store::open(dir, map_bytes, protocol).map_err(|error| store_error(dir, error))?;
     match wake_up(&store, now_ms, created, ticker) {
         Ok(Waking { awakened, ledger, first, end, redeliver, snapshots }) => {
             let shelf = Box::new(Press::new(store, dir, map_bytes));

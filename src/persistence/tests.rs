@@ -17,6 +17,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+mod powercut;
+
 const WORLD: Uuid = Uuid::from_u128(7);
 const SMALL_MAP: usize = 1 << 20;
 
@@ -69,7 +71,7 @@ fn failed() -> Outcome {
 
 fn wake(dir: &Path) -> (Awakened, Alembic) {
     let new = NewWorld { world_id: WORLD, objects: vec![proto()] };
-    open_with(dir, Some(new), 42, &mut Still, Box::new(|| {}), SMALL_MAP).unwrap()
+    open_with(dir, Some(new), 42, &mut Still, Box::new(|| {}), SMALL_MAP, Protocol::USUAL).unwrap()
 }
 
 /// Messages that may be delivered and outcomes that are durable, in the order of the answers, up to `last`.
