@@ -176,3 +176,130 @@ fn check() {
     alembic.close();
     println!("checked");
 }
+
+mod disk;
+
+/// The library that records what a program does to its files; `None`, said with its reason, where it can't be built.
+fn recorder(dir: &Path) -> Option<PathBuf> {
+    if !cfg!(target_os = "linux") {
+        println!("skipped: what a program does to its files is recorded on Linux only");
+        return None;
+    }
+    let library = dir.join("recorder.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/powercut/recorder.c");
+    let built = Command::new("cc").args(["-O1", "-shared", "-fPIC", "-o"]).arg(&library).arg(source).status();
+    match built {
+        Ok(status) if status.success() => Some(library),
+        other => {
+            println!("skipped: there is no C compiler `cc` for the recorder ({other:?})");
+            None
+        }
+    }
+}
+
+fn child(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", &format!("persistence::tests::powercut::{test}"), "--nocapture"]);
+    command
+}
+
+/// What a load did to its disk; a `fail` names the sync that fails.
+fn trace(dir: &Path, recorder: &Path, messages: u64, is_hasty: bool, fail: Option<u64>) -> Vec<disk::Operation> {
+    let (folder, marks, trace) = (dir.join("disk"), dir.join("marks"), dir.join("trace"));
+    fs::create_dir(&folder).unwrap();
+    let mut load = child("load");
+    load.env("LD_PRELOAD", recorder)
+        .env("RECORDER_FOLDER", &folder)
+        .env("RECORDER_MARKS", &marks)
+        .env("RECORDER_TRACE", &trace)
+        .env(WORLD_VARIABLE, folder.join("w"))
+        .env(MARKS_VARIABLE, &marks)
+        .env(MESSAGES_VARIABLE, messages.to_string());
+    if is_hasty {
+        load.env(HASTY_VARIABLE, "1");
+    }
+    if let Some(fail) = fail {
+        load.env("RECORDER_FAIL", fail.to_string());
+    }
+    let ended = load.output().unwrap();
+    // One whose world could not even be made ends with an error, as it should.
+    assert!(fail.is_some() || ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+    let operations = disk::read_trace(&fs::read(&trace).unwrap()).unwrap();
+    fs::remove_dir_all(dir).unwrap();
+    operations
+}
+
+/// Cuts the power so often at moments that the seed chooses, half of them right after something was acknowledged. Answers what
+/// the check said where it refused.
+fn refused(dir: &Path, operations: &[disk::Operation], cuts: u64, seed: u64) -> Vec<String> {
+    let mut chance = disk::Chance(seed);
+    let marks: Vec<usize> =
+        (0..operations.len()).filter(|at| matches!(operations[*at], disk::Operation::Mark(_))).collect();
+    let mut moments: Vec<usize> = (0..cuts)
+        .map(|_| match marks.is_empty() || chance.below(2) == 0 {
+            true => chance.below(operations.len() + 1),
+            false => marks[chance.below(marks.len())] + 1,
+        })
+        .collect();
+    moments.sort_unstable();
+    let mut disk = disk::Disk::new(&dir.join("disk"));
+    let mut done = 0;
+    let mut refused = Vec::new();
+    for (cut, moment) in moments.into_iter().enumerate() {
+        for operation in &operations[done..moment] {
+            disk.follow(operation).expect("the trace fits");
+        }
+        done = moment;
+        let (left, marks) = (dir.join("left"), dir.join("marks"));
+        disk.cut(&mut chance, &left).unwrap();
+        fs::write(&marks, &disk.marks).unwrap();
+        let checked = child("check").env(WORLD_VARIABLE, left.join("w")).env(MARKS_VARIABLE, &marks).output().unwrap();
+        let said = String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
+        if !checked.status.success() {
+            refused.push(format!("cut {cut}, seed {seed}, after {moment} operations: {said}"));
+        }
+        fs::remove_dir_all(&left).unwrap();
+    }
+    refused
+}
+
+/// How many cuts a test makes: as many as `WORKBENCH_CUTS` says, or the given number.
+fn cuts(usual: u64) -> u64 {
+    std::env::var("WORKBENCH_CUTS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
+/// Cuts a load's power so often; the check's refusals, or nothing where the rig can't run.
+fn cut(messages: u64, is_hasty: bool, fail: Option<u64>, cuts: u64) -> Option<Vec<String>> {
+    let parent = tempfile::tempdir().unwrap();
+    let recorder = recorder(parent.path())?;
+    let dir = parent.path().canonicalize().unwrap().join("rig");
+    fs::create_dir(&dir).unwrap();
+    let operations = trace(&dir, &recorder, messages, is_hasty, fail);
+    fs::create_dir(&dir).unwrap();
+    Some(refused(&dir, &operations, cuts, fail.unwrap_or(0) + 1))
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_power_cut() {
+    if let Some(refused) = cut(400, false, None, cuts(40)) {
+        assert!(refused.is_empty(), "{} refused; the first: {}", refused.len(), refused[0]);
+    }
+}
+
+#[test]
+fn the_rig_catches_a_build_that_acknowledges_before_its_sync() {
+    if let Some(refused) = cut(400, true, None, cuts(40)) {
+        assert!(!refused.is_empty());
+        assert!(refused.iter().all(|said| said.contains("acknowledged")), "{}", refused[0]);
+        println!("{} refused", refused.len());
+    }
+}
+
+#[test]
+fn a_sync_that_fails_loses_nothing_that_was_acknowledged() {
+    for fail in [4, 5, 6, 11] {
+        if let Some(refused) = cut(150, false, Some(fail), cuts(10)) {
+            assert!(refused.is_empty(), "sync {fail}: {} refused; the first: {}", refused.len(), refused[0]);
+        }
+    }
+}
