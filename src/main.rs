@@ -105,6 +105,20 @@ enum Task {
         #[arg(long)]
         preview: bool,
     },
+    /// Copy the world to a new folder as it stands, and check the copy; also while a workbench has the world open
+    Backup {
+        /// The folder, which must be empty or not there
+        dir: PathBuf,
+        #[command(flatten)]
+        world: WorldArgs,
+    },
+    /// Make a world from a backup, in a place where none is
+    Restore {
+        /// The backup's folder, which stays as it is
+        dir: PathBuf,
+        #[command(flatten)]
+        world: WorldArgs,
+    },
     /// Check every record and the chain; print counts and the world hash
     Verify {
         #[command(flatten)]
@@ -167,6 +181,7 @@ fn watched() -> Option<Result<u8, Stop>> {
 fn run(cli: Cli) -> Result<u8, Stop> {
     let is_report = |task: &Task| match task {
         Task::Show { .. } | Task::Log { .. } | Task::Verify { .. } | Task::Export { .. } => true,
+        Task::Backup { .. } | Task::Restore { .. } => true,
         Task::Import { preview, .. } => *preview,
         Task::FirstConversation { .. } => false,
     };
@@ -203,6 +218,8 @@ fn run(cli: Cli) -> Result<u8, Stop> {
             bridge::run_import(awakened, alembic, (closing, sleep), files)
                 .map_err(|error| Stop(exit::FAILED, error.to_string()))
         }
+        Some(Task::Backup { dir, world }) => Ok(bridge::backup(&folder(world)?, &dir, out)?),
+        Some(Task::Restore { dir, world }) => Ok(bridge::restore(&dir, &folder(world)?, out)?),
         Some(Task::Verify { world }) => Ok(bridge::verify(&folder(world)?, out)?),
     }
 }

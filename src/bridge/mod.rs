@@ -5,6 +5,7 @@
 
 mod clock;
 mod conversation;
+mod copying;
 mod export;
 mod first_conversation;
 mod headless;
@@ -17,6 +18,7 @@ mod terminal;
 mod worlds;
 
 pub use clock::wall_clock;
+pub use copying::{backup, restore};
 pub use export::export;
 pub use first_conversation::first_conversation;
 pub use headless::{Closing, HeadlessError, run_headless, run_import};

@@ -14,6 +14,9 @@ pub enum OpenError {
     /// The folder holds something else.
     #[error("{0} is not a world: it holds other files and no `data.mdb`; choose an empty or a new folder")]
     NotAWorld(PathBuf),
+    /// A world is there already.
+    #[error("there is a world at {0} already, and it is left as it is; name a folder that is empty or not there")]
+    Taken(PathBuf),
     /// Another process has it.
     #[error("the world at {path} is open in another workbench ({owner}); close that one first, or open another world")]
     Locked {

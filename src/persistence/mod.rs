@@ -6,6 +6,7 @@
 
 mod alembic;
 mod awakening;
+mod copying;
 mod error;
 mod folder;
 mod ledger;
@@ -24,6 +25,7 @@ mod writer;
 
 pub use alembic::{Alembic, Full, Reply};
 pub use awakening::open;
+pub use copying::copy_world;
 pub use error::{Damage, DamagedPart, OpenError};
 pub use object_folder::{ExportOptions, Exported, FolderError, ImportFolder, export_image};
 pub use reader::{Entry, EntryBody, Reader, VerifyReport};

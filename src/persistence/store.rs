@@ -7,7 +7,9 @@ use super::ledger::Batch;
 use super::record;
 use super::writer::{LogEnd, Shelf};
 use heed::types::Bytes;
-use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, MdbError, PutFlags, RoTxn, WithoutTls};
+use heed::{
+    CommitOrAbort, CompactionOption, Database, Env, EnvFlags, EnvOpenOptions, MdbError, PutFlags, RoTxn, WithoutTls,
+};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -150,6 +152,11 @@ impl Store {
             }
             _ => Err(StoreError::NoDatabase("heartwood")),
         }
+    }
+
+    /// Writes all that is committed now to a new file, durably.
+    pub(super) fn copy_to(&self, file: &Path) -> Result<(), StoreError> {
+        Ok(self.env.copy_to_path(file, CompactionOption::Disabled)?.sync_all()?)
     }
 
     /// One consistent view. It must not live longer than one question: what it can see is not reused.
