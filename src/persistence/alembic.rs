@@ -8,6 +8,7 @@ use super::Snapshot;
 use super::folder::WorldLock;
 use super::ledger::{Batch, Ledger};
 use super::redelivery::Redelivery;
+use super::witness::Witness;
 use super::writer::{Commit, LogEnd, Shelf, Writer};
 use crate::object::{Envelope, ObjectId, Outcome, TICKS_A_SECOND, Tick};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, after, select, unbounded};
@@ -170,6 +171,7 @@ pub(super) struct Beginning {
     /// What the awakening itself writes, before anything else. The ledger has it already; the log ends at `end` without it.
     pub(super) first: Batch,
     pub(super) end: LogEnd,
+    pub(super) witness: Option<Witness>,
     pub(super) lock: Option<WorldLock>,
 }
 
@@ -178,10 +180,11 @@ pub(super) fn start(beginning: Beginning, wake: Box<dyn Fn() + Send + Sync>) -> 
     let (requests, incoming) = unbounded();
     let (outgoing, replies) = unbounded();
     let admission = Arc::new(Admission::default());
-    let Beginning { shelf, ledger, redeliver, snapshots, first, end, lock } = beginning;
+    let Beginning { shelf, ledger, redeliver, snapshots, first, end, witness, lock } = beginning;
     let position = ledger.last;
     let mut worker = Worker {
         writer: Writer::new(shelf, end),
+        witness,
         snapshots: VecDeque::from([(snapshots.into(), position)]),
         ticks: None,
         ledger,
@@ -205,6 +208,7 @@ pub(super) fn start(beginning: Beginning, wake: Box<dyn Fn() + Send + Sync>) -> 
 
 struct Worker {
     writer: Writer<News>,
+    witness: Option<Witness>,
     ledger: Ledger,
     redelivery: Redelivery,
     /// Sets of objects that wait for their snapshot, each with the position it stands at.
@@ -252,13 +256,25 @@ impl Worker {
         let meta = self.ledger.meta(true)?;
         let commit = Commit { batch: Batch::default(), meta, end: self.ledger.end(), news: News::default() };
         self.press(|writer| writer.write(commit))?;
-        self.settle()
+        self.settle()?;
+        self.bear_witness();
+        self.witness.iter().for_each(Witness::sync);
+        Ok(())
+    }
+
+    fn bear_witness(&mut self) {
+        if let Some(witness) = &mut self.witness {
+            witness.note(self.writer.sure());
+        }
     }
 
     /// The next request: one that waits, or else the first that comes in time.
     fn next(&mut self, patience: Patience) -> Result<Request, TryRecvError> {
         if let Some(request) = self.backlog.pop_front() {
             return Ok(request);
+        }
+        if !matches!(patience, Patience::None) {
+            self.bear_witness();
         }
         match patience {
             Patience::None => self.incoming.try_recv(),

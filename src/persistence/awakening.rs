@@ -3,8 +3,10 @@
 use super::alembic::{self, Alembic, Beginning};
 use super::folder::{self, BuildingSite, Ground, WorldLock, unusable};
 use super::ledger::{Batch, Ledger, Suspension};
+use super::record;
 use super::replay::{self, ReadError, Replay};
 use super::store::{self, Press, Protocol, Store, StoreError};
+use super::witness::Witness;
 use super::writer::LogEnd;
 use super::{Awakened, AwakeningReport, DamagedPart, NewWorld, OpenError, Snapshot, Ticker};
 use crate::object::{Change, Envelope, Fault, FaultKind, Name, ObjectId, Outcome};
@@ -58,10 +60,11 @@ pub(super) fn open_with(
     }
     let lock = WorldLock::take(dir, now_ms)?;
     let store = Store::open(dir, map_bytes, protocol).map_err(|error| store_error(dir, error))?;
-    match wake_up(&store, now_ms, created, ticker) {
-        Ok(Waking { awakened, ledger, first, end, redeliver, snapshots }) => {
+    match wake_up(dir, &store, now_ms, created, ticker) {
+        Ok(Waking { awakened, ledger, first, end, redeliver, snapshots, witness }) => {
             let shelf = Box::new(Press::new(store, dir, map_bytes));
-            let beginning = Beginning { shelf, ledger, redeliver, snapshots, first, end, lock: Some(lock) };
+            let beginning =
+                Beginning { shelf, ledger, redeliver, snapshots, first, end, witness: Some(witness), lock: Some(lock) };
             let alembic = alembic::start(beginning, wake).map_err(|error| unusable(dir, &error))?;
             Ok((awakened, alembic))
         }
@@ -81,11 +84,35 @@ struct Waking {
     end: LogEnd,
     redeliver: VecDeque<(u64, bool)>,
     snapshots: Vec<(ObjectId, Option<Snapshot>)>,
+    witness: Witness,
 }
 
-fn wake_up(store: &Store, now_ms: u64, created: bool, ticker: &mut dyn Ticker) -> Result<Waking, ReadError> {
+/// The log must hold what was seen of it.
+fn went_on(txn: &RoTxn, store: &Store, seen: LogEnd) -> Result<(), ReadError> {
+    let last = store.dbs.heartwood.last(txn)?.and_then(|(key, _)| key.try_into().ok().map(u64::from_be_bytes));
+    let found = last.unwrap_or_default();
+    let record = store.dbs.heartwood.get(txn, &seen.position.to_be_bytes())?;
+    // A damaged record says nothing: it is found elsewhere.
+    let differs = |bytes| record::decode(bytes, Some(seen.position)).is_ok_and(|record| record.chain != seen.chain);
+    if seen.position > found || record.is_some_and(differs) {
+        return Err(ReadError::WentBack { found, seen: seen.position });
+    }
+    Ok(())
+}
+
+fn wake_up(
+    dir: &Path,
+    store: &Store,
+    now_ms: u64,
+    created: bool,
+    ticker: &mut dyn Ticker,
+) -> Result<Waking, ReadError> {
     let txn = store.read()?;
     let meta = replay::read_meta(&txn, &store.dbs)?;
+    let (witness, seen) = Witness::open(dir, meta.wire.world_id).map_err(ReadError::Open)?;
+    if let Some(seen) = seen {
+        went_on(&txn, store, seen)?;
+    }
     let mut replay = Replay::awakening(&txn, &store.dbs, &meta, ticker)?;
     let end = replay.ledger.end();
     let mut batch = Batch::default();
@@ -144,7 +171,7 @@ fn wake_up(store: &Store, now_ms: u64, created: bool, ticker: &mut dyn Ticker) -
         ticks: ledger.ticks,
         report,
     };
-    Ok(Waking { awakened, ledger, first: batch, end, redeliver, snapshots })
+    Ok(Waking { awakened, ledger, first: batch, end, redeliver, snapshots, witness })
 }
 
 fn tried_before(replay: &Replay, sequence: u64) -> bool {
@@ -239,5 +266,7 @@ pub(super) fn read_error(dir: &Path, error: ReadError) -> OpenError {
         ReadError::Store(error) => store_error(dir, error),
         ReadError::Newer(needs) => OpenError::Newer { path, needs },
         ReadError::Damaged(reason) => OpenError::Damaged { path, reason },
+        ReadError::Open(error) => error,
+        ReadError::WentBack { found, seen } => OpenError::WentBack { path, found, seen },
     }
 }

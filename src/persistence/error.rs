@@ -25,6 +25,18 @@ pub enum OpenError {
         /// Process and start time, as the owner wrote them.
         owner: String,
     },
+    /// Its log is not the one that was there when it was last seen.
+    #[error(
+        "the world at {path} went back in time: its log ends at record {found}, and record {seen} was on disk when it was last          open. An older copy may lie in its place: put the newer one back, or, to go on with this one, delete its file          `world.seen`"
+    )]
+    WentBack {
+        /// The world's folder.
+        path: PathBuf,
+        /// The last record of the log.
+        found: u64,
+        /// The last record that was seen.
+        seen: u64,
+    },
     /// A later program wrote it.
     #[error("the world at {path} was made by a newer workbench ({needs}); open it with that version")]
     Newer {

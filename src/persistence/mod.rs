@@ -20,6 +20,7 @@ mod store;
 mod tests;
 mod wire_message;
 mod wire_object;
+mod witness;
 mod world_hash;
 mod writer;
 

@@ -26,6 +26,10 @@ pub(super) enum ReadError {
     Newer(String),
     #[error("{0}")]
     Damaged(String),
+    #[error("{0}")]
+    Open(super::OpenError),
+    #[error("it went back in time, from record {seen} to {found}")]
+    WentBack { found: u64, seen: u64 },
 }
 
 impl From<heed::Error> for ReadError {

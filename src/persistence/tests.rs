@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 mod powercut;
+mod promises;
 
 const WORLD: Uuid = Uuid::from_u128(7);
 const SMALL_MAP: usize = 1 << 20;
@@ -411,6 +412,47 @@ fn a_cut_file_is_found_and_kills_nobody() {
     }
 }
 
+#[test]
+fn a_world_that_went_back_in_time_is_noticed() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("w");
+    let messages = |sequences: std::ops::RangeInclusive<u64>, by: f64| {
+        let (_, alembic) = wake(&dir);
+        for sequence in sequences {
+            alembic.append_envelope(sequence, envelope(sequence)).unwrap();
+            alembic.append_outcome(
+                sequence,
+                done(vec![set_x(ObjectId::proto(), sequence as f64 * by)]),
+                vec![],
+                vec![],
+            );
+        }
+        alembic.close();
+    };
+    let opened = || open_with(&dir, None, 43, &mut Still, Box::new(|| {}), SMALL_MAP, Protocol::USUAL);
+    messages(2..=5, 1.0);
+    let [data, seen] = ["data.mdb", "world.seen"].map(|name| dir.join(name));
+    let older = std::fs::read(&data).unwrap();
+    let seen_then = std::fs::read(&seen).unwrap();
+    messages(6..=6, 1.0);
+    // The older file alone is noticed, and nothing is changed by that.
+    std::fs::write(&data, &older).unwrap();
+    let error = opened().unwrap_err().to_string();
+    assert!(error.contains("went back in time") && error.contains("world.seen"), "{error}");
+    assert_eq!(std::fs::read(&data).unwrap(), older);
+    // So is one that went on otherwise from there.
+    let seen_last = std::fs::read(&seen).unwrap();
+    std::fs::write(&seen, &seen_then).unwrap();
+    messages(6..=30, 2.0);
+    std::fs::write(&seen, &seen_last).unwrap();
+    assert!(matches!(opened().unwrap_err(), OpenError::WentBack { .. }));
+    // Without what was seen it goes on as it is; a whole older folder is an older world.
+    std::fs::remove_file(&seen).unwrap();
+    let (awakened, alembic) = opened().unwrap();
+    assert_eq!(awakened.next_sequence, 31);
+    alembic.close();
+}
+
 /// A disk that is full from some write on until there is room.
 struct Filling {
     writes_left: u32,
@@ -450,7 +492,16 @@ fn filling(writes: u32) -> (Alembic, Arc<AtomicBool>) {
     let (room, end) = (Arc::new(AtomicBool::new(false)), LogEnd { position: 0, chain: 0 });
     let shelf = Box::new(Filling { writes_left: writes + 1, room: room.clone(), end });
     let (first, ledger) = (Batch::default(), Ledger::new(WORLD));
-    let beginning = Beginning { shelf, ledger, redeliver: VecDeque::new(), snapshots: vec![], first, end, lock: None };
+    let beginning = Beginning {
+        shelf,
+        ledger,
+        redeliver: VecDeque::new(),
+        snapshots: vec![],
+        first,
+        end,
+        witness: None,
+        lock: None,
+    };
     (alembic::start(beginning, Box::new(|| {})).unwrap(), room)
 }
 

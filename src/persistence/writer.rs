@@ -79,6 +79,11 @@ impl<N> Writer<N> {
         Ok(self.release(lags))
     }
 
+    /// Where the log ended with the last commit that is durable for certain.
+    pub(super) fn sure(&self) -> LogEnd {
+        self.sure
+    }
+
     /// Whether everything that was written is durable.
     pub(super) fn is_settled(&self) -> bool {
         self.unsure.is_empty()

@@ -19,7 +19,8 @@ const MESSAGES_VARIABLE: &str = "POWERCUT_MESSAGES";
 /// Whether the load acknowledges a commit before its sync: a broken build, which the rig must catch.
 const HASTY_VARIABLE: &str = "POWERCUT_HASTY";
 
-fn path_of(variable: &str) -> Option<PathBuf> {
+/// A path that the environment of a child names.
+pub(super) fn child_variable(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).map(PathBuf::from)
 }
 
@@ -62,7 +63,7 @@ impl Marks {
 
 #[test]
 fn load() {
-    let (Some(dir), Some(marks)) = (path_of(WORLD_VARIABLE), path_of(MARKS_VARIABLE)) else { return };
+    let (Some(dir), Some(marks)) = (child_variable(WORLD_VARIABLE), child_variable(MARKS_VARIABLE)) else { return };
     if std::env::var_os(MESSAGES_VARIABLE).is_none() {
         return;
     }
@@ -114,7 +115,7 @@ fn load() {
 
 #[test]
 fn check() {
-    let (Some(dir), Some(marks)) = (path_of(WORLD_VARIABLE), path_of(MARKS_VARIABLE)) else { return };
+    let (Some(dir), Some(marks)) = (child_variable(WORLD_VARIABLE), child_variable(MARKS_VARIABLE)) else { return };
     if std::env::var_os(MESSAGES_VARIABLE).is_some() {
         return;
     }
@@ -197,9 +198,10 @@ fn recorder(dir: &Path) -> Option<PathBuf> {
     }
 }
 
-fn child(test: &str) -> Command {
+/// A process that runs one test of this binary.
+pub(super) fn child(test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", &format!("persistence::tests::powercut::{test}"), "--nocapture"]);
+    command.args(["--exact", test, "--nocapture"]);
     command
 }
 
@@ -207,7 +209,7 @@ fn child(test: &str) -> Command {
 fn trace(dir: &Path, recorder: &Path, messages: u64, is_hasty: bool, fail: Option<u64>) -> Vec<disk::Operation> {
     let (folder, marks, trace) = (dir.join("disk"), dir.join("marks"), dir.join("trace"));
     fs::create_dir(&folder).unwrap();
-    let mut load = child("load");
+    let mut load = child("persistence::tests::powercut::load");
     load.env("LD_PRELOAD", recorder)
         .env("RECORDER_FOLDER", &folder)
         .env("RECORDER_MARKS", &marks)
@@ -253,7 +255,11 @@ fn refused(dir: &Path, operations: &[disk::Operation], cuts: u64, seed: u64) -> 
         let (left, marks) = (dir.join("left"), dir.join("marks"));
         disk.cut(&mut chance, &left).unwrap();
         fs::write(&marks, &disk.marks).unwrap();
-        let checked = child("check").env(WORLD_VARIABLE, left.join("w")).env(MARKS_VARIABLE, &marks).output().unwrap();
+        let checked = child("persistence::tests::powercut::check")
+            .env(WORLD_VARIABLE, left.join("w"))
+            .env(MARKS_VARIABLE, &marks)
+            .output()
+            .unwrap();
         let said = String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
         if !checked.status.success() {
             refused.push(format!("cut {cut}, seed {seed}, after {moment} operations: {said}"));
@@ -290,7 +296,9 @@ fn what_was_acknowledged_survives_a_power_cut() {
 fn the_rig_catches_a_build_that_acknowledges_before_its_sync() {
     if let Some(refused) = cut(400, true, None, cuts(40)) {
         assert!(!refused.is_empty());
-        assert!(refused.iter().all(|said| said.contains("acknowledged")), "{}", refused[0]);
+        // Missed by the check's marks, or by what the world itself had noted as seen.
+        let odd = refused.iter().find(|said| !said.contains("acknowledged") && !said.contains("WentBack"));
+        assert_eq!(odd, None);
         println!("{} refused", refused.len());
     }
 }
