@@ -11,6 +11,8 @@ pub(super) struct Redelivery {
     /// Whether there is somebody to deliver to.
     pub(super) begun: bool,
     queue: VecDeque<(u64, bool)>,
+    /// Messages taken out of it whose attempts are not durable yet.
+    under_way: usize,
     /// The one that is alone.
     alone: Option<u64>,
     /// New messages that are durable and come after.
@@ -30,6 +32,7 @@ impl Redelivery {
         }
         let together = self.queue.iter().take_while(|(_, alone)| !alone).count();
         let due: Vec<(u64, bool)> = self.queue.drain(..together.max(1).min(self.queue.len())).collect();
+        self.under_way += due.len();
         self.alone = due.iter().find(|(_, alone)| *alone).map(|(sequence, _)| *sequence);
         due
     }
@@ -40,10 +43,27 @@ impl Redelivery {
         if self.alone.is_some_and(|alone| outcomes.contains(&alone)) {
             self.alone = None;
         }
+        self.under_way -= again.len().min(self.under_way);
         let mut released = again;
-        if self.alone.is_none() && self.queue.is_empty() {
+        if self.alone.is_none() && self.queue.is_empty() && self.under_way == 0 {
             released.append(&mut self.held);
         }
         released
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_new_waits_for_what_is_tried_again_also_while_its_attempts_are_not_durable() {
+        let mut redelivery = Redelivery::of(VecDeque::from([(1, false), (2, false)]));
+        redelivery.begun = true;
+        assert_eq!(redelivery.due(), [(1, false), (2, false)]);
+        // A commit before theirs is durable first.
+        assert_eq!(redelivery.release(vec![], vec![3], &[]), []);
+        assert_eq!(redelivery.release(vec![1, 2], vec![4], &[]), [1, 2, 3, 4]);
+        assert_eq!(redelivery.release(vec![], vec![5], &[]), [5]);
     }
 }
