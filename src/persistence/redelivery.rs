@@ -62,7 +62,7 @@ mod tests {
         redelivery.begun = true;
         assert_eq!(redelivery.due(), [(1, false), (2, false)]);
         // A commit before theirs is durable first.
-        assert_eq!(redelivery.release(vec![], vec![3], &[]), []);
+        assert_eq!(redelivery.release(vec![], vec![3], &[]), [0; 0]);
         assert_eq!(redelivery.release(vec![1, 2], vec![4], &[]), [1, 2, 3, 4]);
         assert_eq!(redelivery.release(vec![], vec![5], &[]), [5]);
     }
