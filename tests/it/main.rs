@@ -11,6 +11,7 @@ mod kills;
 mod language_doc;
 mod library;
 mod program;
+mod reader;
 #[cfg(all(feature = "window", target_os = "linux"))]
 mod screen;
 mod scripts;
