@@ -1,39 +1,27 @@
-//! The Alembic: the journal thread, the only writer of a world. Group commit: what waits when a commit ends is the next batch.
+//! The Alembic: the only way to write a world. Requests go in by a queue, answers come out by another.
 //!
-//! It never runs a turn and never waits for the frame, and the frame never waits for it: requests come in by a
-//! queue, answers go out by another. The queue is bounded by admission: envelopes by count and bytes; an outcome or
-//! a snapshot only ever follows an envelope that was let in.
+//! Two threads work behind it, and neither runs a turn or waits for the frame, as the frame never waits for them: the scribe makes
+//! batches of what comes in, and the writer commits one while the next is made. The queue is bounded by admission: envelopes by
+//! their count; an outcome or a snapshot only ever follows an envelope that was let in.
 
 use super::Snapshot;
+use super::batch::Batch;
 use super::folder::WorldLock;
-use super::ledger::{Batch, Ledger};
-use super::redelivery::Redelivery;
+use super::ledger::Ledger;
+use super::scribe::Scribe;
 use super::witness::Witness;
-use super::writer::{Commit, LogEnd, Shelf, Writer};
-use crate::object::{Envelope, ObjectId, Outcome, TICKS_A_SECOND, Tick};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, after, select, unbounded};
+use super::writer::{LogEnd, Shelf};
+use crate::object::{Envelope, ObjectId, Outcome, Tick};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
 use thiserror::Error;
 
 /// Envelopes that may wait for the disk.
 const WAITING_ENVELOPES: usize = 8_192;
-/// Records in one transaction.
-const BATCH_RECORDS: usize = 4_096;
-/// Bytes in one transaction, after which no more is added.
-const BATCH_BYTES: usize = 1 << 20;
-/// How long ticks wait for something else that is written.
-const TICKS_WAIT: Duration = Duration::from_secs(1);
-/// Bytes of snapshots in one transaction, after which no more is added.
-const SNAPSHOT_BYTES: usize = 256 << 10;
-
-/// How long it takes until a disk that refused something is tried again, at first and at most.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// The disk is slow, or the world is read-only: try again in a later frame.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -60,7 +48,8 @@ pub enum Reply {
     Writable(String),
 }
 
-enum Request {
+/// What is handed over.
+pub(super) enum Request {
     Envelope(u64, Arc<Envelope>),
     Outcome(u64, Arc<Outcome>, Vec<u64>, Vec<(u64, Arc<Envelope>)>),
     Snapshot(Vec<(ObjectId, Option<Snapshot>)>),
@@ -68,10 +57,13 @@ enum Request {
     Redeliver,
 }
 
+/// What decides whether a message is let in.
 #[derive(Debug, Default)]
-struct Admission {
-    waiting: AtomicUsize,
-    stopped: AtomicBool,
+pub(super) struct Admission {
+    /// Messages that were let in and are not on disk.
+    pub(super) waiting: AtomicUsize,
+    /// Whether nothing can be written.
+    pub(super) stopped: AtomicBool,
 }
 
 /// The way to the journal thread. Dropping it is closing it.
@@ -160,7 +152,7 @@ impl Drop for Alembic {
     }
 }
 
-/// What the journal thread begins with.
+/// What the journal begins with.
 pub(super) struct Beginning {
     pub(super) shelf: Box<dyn Shelf>,
     pub(super) ledger: Ledger,
@@ -175,302 +167,17 @@ pub(super) struct Beginning {
     pub(super) lock: Option<WorldLock>,
 }
 
-/// Starts the journal thread.
+/// Starts the journal's threads.
 pub(super) fn start(beginning: Beginning, wake: Box<dyn Fn() + Send + Sync>) -> std::io::Result<Alembic> {
     let (requests, incoming) = unbounded();
     let (outgoing, replies) = unbounded();
     let admission = Arc::new(Admission::default());
-    let Beginning { shelf, ledger, redeliver, snapshots, first, end, witness, lock } = beginning;
-    let position = ledger.last;
-    let mut worker = Worker {
-        writer: Writer::new(shelf, end),
-        witness,
-        snapshots: VecDeque::from([(snapshots.into(), position)]),
-        ticks: None,
-        ledger,
-        redelivery: Redelivery::of(redeliver),
-        incoming,
-        backlog: VecDeque::new(),
-        outgoing,
-        wake,
-        admission: admission.clone(),
-    };
+    let mut scribe = Scribe::begin(beginning, incoming, outgoing, wake, admission.clone())?;
     let thread = std::thread::Builder::new().name("alembic".into()).spawn(move || {
-        let end = catch_unwind(AssertUnwindSafe(|| worker.run(first)));
+        let end = catch_unwind(AssertUnwindSafe(|| scribe.run()));
         if let Some(reason) = end.unwrap_or_else(|_| Some("the journal thread came to an unforeseen end".into())) {
-            worker.stop(reason);
+            scribe.stop(reason);
         }
-        worker.writer.close();
-        drop(lock);
     })?;
     Ok(Alembic { requests: Some(requests), replies, admission, thread: Some(thread) })
-}
-
-struct Worker {
-    writer: Writer<News>,
-    witness: Option<Witness>,
-    ledger: Ledger,
-    redelivery: Redelivery,
-    /// Sets of objects that wait for their snapshot, each with the position it stands at.
-    snapshots: VecDeque<(VecDeque<(ObjectId, Option<Snapshot>)>, u64)>,
-    /// Ticks that are in no record yet: the first, and how many.
-    ticks: Option<(Tick, u64)>,
-    incoming: Receiver<Request>,
-    /// What came while the disk took nothing.
-    backlog: VecDeque<Request>,
-    outgoing: Sender<Reply>,
-    wake: Box<dyn Fn() + Send + Sync>,
-    admission: Arc<Admission>,
-}
-
-/// What to tell when a batch is on disk.
-#[derive(Debug, Default)]
-struct News {
-    /// Of pending messages.
-    again: Vec<u64>,
-    envelopes: Vec<u64>,
-    outcomes: Vec<u64>,
-}
-
-/// Where the next request comes from when none waits.
-#[derive(Clone, Copy)]
-enum Patience {
-    None,
-    Until(Duration),
-    Endless,
-}
-
-impl Worker {
-    /// Works until the world is closed (`None`), or until nothing can be written any more.
-    fn run(&mut self, first: Batch) -> Option<String> {
-        self.work(first).err()
-    }
-
-    fn work(&mut self, first: Batch) -> Result<(), String> {
-        self.write(first, News::default())?;
-        self.settle()?;
-        let mut open = true;
-        while open || !self.snapshots.is_empty() || self.ticks.is_some() {
-            self.write_one_batch(&mut open)?;
-        }
-        let meta = self.ledger.meta(true)?;
-        let commit = Commit { batch: Batch::default(), meta, end: self.ledger.end(), news: News::default() };
-        self.press(|writer| writer.write(commit))?;
-        self.settle()?;
-        self.bear_witness();
-        self.witness.iter().for_each(Witness::sync);
-        Ok(())
-    }
-
-    fn bear_witness(&mut self) {
-        if let Some(witness) = &mut self.witness {
-            witness.note(self.writer.sure());
-        }
-    }
-
-    /// The next request: one that waits, or else the first that comes in time.
-    fn next(&mut self, patience: Patience) -> Result<Request, TryRecvError> {
-        if let Some(request) = self.backlog.pop_front() {
-            return Ok(request);
-        }
-        if !matches!(patience, Patience::None) {
-            self.bear_witness();
-        }
-        match patience {
-            Patience::None => self.incoming.try_recv(),
-            Patience::Until(time) => self.incoming.recv_timeout(time).map_err(|error| match error {
-                RecvTimeoutError::Timeout => TryRecvError::Empty,
-                RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
-            }),
-            Patience::Endless => self.incoming.recv().map_err(|_| TryRecvError::Disconnected),
-        }
-    }
-
-    /// Blocks for one request unless there is other work, then takes all that wait, up to the bounds of a batch. With nothing
-    /// to write, what was written last is made durable.
-    fn write_one_batch(&mut self, open: &mut bool) -> Result<(), String> {
-        let mut batch = Batch::default();
-        let mut news = News::default();
-        for (sequence, alone) in self.redelivery.due() {
-            self.ledger.attempt(sequence, alone, &mut batch)?;
-            news.again.push(sequence);
-        }
-        let busy = !batch.is_empty() || !self.snapshots.is_empty() || !self.writer.is_settled();
-        let mut next = self.next(match self.ticks {
-            _ if busy => Patience::None,
-            None => Patience::Endless,
-            Some(_) => Patience::Until(TICKS_WAIT),
-        });
-        let mut took = false;
-        loop {
-            match next {
-                Ok(request) => {
-                    self.take(request, &mut batch, &mut news)?;
-                    took = true;
-                }
-                Err(ended) => {
-                    *open &= ended != TryRecvError::Disconnected;
-                    break;
-                }
-            }
-            if batch.heartwood.len() >= BATCH_RECORDS || batch.bytes >= BATCH_BYTES {
-                break;
-            }
-            next = self.next(Patience::None);
-        }
-        if batch.is_empty() && self.snapshots.is_empty() && !self.writer.is_settled() {
-            return self.settle();
-        }
-        // Ticks wait for company, but not longer than it takes for a second of them to gather.
-        if !took || !*open || self.ticks.is_some_and(|(_, ticks)| ticks >= u64::from(TICKS_A_SECOND)) {
-            self.write_ticks(&mut batch)?;
-        }
-        let enough = batch.bytes + SNAPSHOT_BYTES;
-        while let Some((set, position)) = self.snapshots.front_mut() {
-            let position = *position;
-            while (batch.bytes < enough || self.ledger.is_ticked_before(position))
-                && let Some((id, snapshot)) = set.pop_front()
-            {
-                self.ledger.snapshot(id, snapshot.as_ref(), position, &mut batch)?;
-            }
-            if !set.is_empty() {
-                break;
-            }
-            self.ledger.note_snapshot_set(position);
-            self.snapshots.pop_front();
-        }
-        if batch.is_empty() { Ok(()) } else { self.write(batch, news) }
-    }
-
-    fn write(&mut self, batch: Batch, news: News) -> Result<(), String> {
-        let commit = Commit { batch, meta: self.ledger.meta(false)?, end: self.ledger.end(), news };
-        self.press(|writer| writer.write(commit))
-    }
-
-    fn settle(&mut self) -> Result<(), String> {
-        self.press(Writer::settle)
-    }
-
-    /// Writes, and tells what is durable then. Where the disk refuses, nothing else is done until it takes what it owes.
-    ///
-    /// # Errors
-    /// The world was closed before that.
-    fn press(&mut self, write: impl FnOnce(&mut Writer<News>) -> Result<Vec<News>, String>) -> Result<(), String> {
-        match write(&mut self.writer) {
-            Ok(news) => news.into_iter().for_each(|news| self.tell(news)),
-            Err(reason) => self.wait_for_the_disk(reason)?,
-        }
-        Ok(())
-    }
-
-    fn wait_for_the_disk(&mut self, mut reason: String) -> Result<(), String> {
-        let mut batch = Batch::default();
-        self.ledger.epoch_again(&mut batch)?;
-        let commit = Commit { batch, meta: self.ledger.meta(false)?, end: self.ledger.end(), news: News::default() };
-        self.writer.add_unwritten(commit);
-        let mut pause = FIRST_PAUSE;
-        let news = loop {
-            match self.writer.fence() {
-                Ok(news) => break news,
-                Err(again) => reason = again,
-            }
-            if !self.admission.stopped.swap(true, Ordering::Relaxed) {
-                self.reply(Reply::ReadOnly(reason.clone()));
-            }
-            if !self.gather_for(pause) {
-                return Err(reason);
-            }
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        };
-        self.admission.stopped.store(false, Ordering::Relaxed);
-        self.reply(Reply::Writable(reason));
-        news.into_iter().for_each(|news| self.tell(news));
-        Ok(())
-    }
-
-    /// Keeps what comes in for later. Answers whether the world is still open then.
-    fn gather_for(&mut self, time: Duration) -> bool {
-        let timer = after(time);
-        loop {
-            select! {
-                recv(self.incoming) -> request => match request {
-                    Ok(request) => self.backlog.push_back(request),
-                    Err(_) => return false,
-                },
-                recv(timer) -> _ => return true,
-            }
-        }
-    }
-
-    fn take(&mut self, request: Request, batch: &mut Batch, news: &mut News) -> Result<(), String> {
-        match request {
-            Request::Envelope(sequence, envelope) => {
-                news.envelopes.push(sequence);
-                self.ledger.envelope(sequence, &envelope, batch)
-            }
-            Request::Tick(tick, posted) => {
-                match &mut self.ticks {
-                    Some((first, ticks)) if first.later(*ticks) == tick => *ticks += 1,
-                    _ => {
-                        self.write_ticks(batch)?;
-                        self.ticks = Some((tick, 1));
-                    }
-                }
-                if !posted.is_empty() {
-                    self.write_ticks(batch)?;
-                }
-                for (sequence, envelope) in posted {
-                    news.envelopes.push(sequence);
-                    self.ledger.envelope(sequence, &envelope, batch)?;
-                }
-                Ok(())
-            }
-            Request::Outcome(sequence, outcome, resolves, posted) => {
-                self.write_ticks(batch)?;
-                news.outcomes.push(sequence);
-                self.ledger.outcome(sequence, &outcome, &resolves, posted.len() as u64, batch)?;
-                for (sequence, envelope) in posted {
-                    news.envelopes.push(sequence);
-                    self.ledger.envelope(sequence, &envelope, batch)?;
-                }
-                Ok(())
-            }
-            Request::Snapshot(objects) => {
-                self.write_ticks(batch)?;
-                self.snapshots.push_back((objects.into(), self.ledger.last));
-                Ok(())
-            }
-            Request::Redeliver => {
-                self.redelivery.begun = true;
-                Ok(())
-            }
-        }
-    }
-
-    fn write_ticks(&mut self, batch: &mut Batch) -> Result<(), String> {
-        self.ticks.take().map_or(Ok(()), |(first, ticks)| self.ledger.step(first, ticks, batch))
-    }
-
-    fn tell(&mut self, news: News) {
-        self.admission.waiting.fetch_sub(news.envelopes.len(), Ordering::Relaxed);
-        let envelopes = self.redelivery.release(news.again, news.envelopes, &news.outcomes);
-        if !envelopes.is_empty() || !news.outcomes.is_empty() {
-            let position = self.ledger.last;
-            self.reply(Reply::Durable { envelopes, outcomes: news.outcomes, position });
-        }
-    }
-
-    fn reply(&self, reply: Reply) {
-        // Whoever stopped listening needs no answer.
-        let _ = self.outgoing.send(reply);
-        (self.wake)();
-    }
-
-    /// Says why, and lets go by whatever still comes, until the world is closed.
-    fn stop(&mut self, reason: String) {
-        self.admission.stopped.store(true, Ordering::Relaxed);
-        self.backlog.clear();
-        let _ = catch_unwind(AssertUnwindSafe(|| self.reply(Reply::ReadOnly(reason))));
-        self.incoming.iter().for_each(drop);
-    }
 }

@@ -1,8 +1,9 @@
 //! Awakening: from the files to a world that goes on. Makes a world where none is.
 
 use super::alembic::{self, Alembic, Beginning};
+use super::batch::Batch;
 use super::folder::{self, BuildingSite, Ground, WorldLock, unusable};
-use super::ledger::{Batch, Ledger, Suspension};
+use super::ledger::{Ledger, Suspension};
 use super::record;
 use super::replay::{self, ReadError, Replay};
 use super::store::{self, Press, Protocol, Store, StoreError};

@@ -3,67 +3,24 @@
 //! The same figures come about in two ways, by writing and by reading the log again; both pass through here.
 
 use super::Snapshot;
+use super::batch::Batch;
 use super::record::{self, Kind};
-use super::wire_message::{
-    WireAttempt, WireEnvelope, WireEpoch, WireMeta, WireOfPerson, WireOutcome, WireQuarantined, WireStep,
-};
-use super::wire_object::{WireObject, WireTombstone, to_bytes};
+use super::wire_message::{WireAttempt, WireEnvelope, WireEpoch, WireMeta, WireOfPerson, WireOutcome, WireStep};
+use super::wire_object::{WireObject, WireTombstone, write_to};
 use super::writer::LogEnd;
 use crate::object::{Envelope, ObjectId, Outcome, Tick};
-use std::collections::{BTreeMap, BTreeSet};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use uuid::Uuid;
 
 /// So many failed messages wait at most; the oldest give way.
 pub(super) const SUSPENDED_KEPT: usize = 1_000;
+/// So many envelopes that have their outcome may be remembered behind one that has none.
+const OPENED_KEPT: usize = 1_024;
 /// The layout of a world that this program writes, and the newest that it reads.
 pub(super) const WORLD_FORMAT: u32 = 1;
 /// This program's version.
 pub(super) const WRITER: &str = env!("CARGO_PKG_VERSION");
-
-/// What one transaction writes.
-#[derive(Debug, Default)]
-pub(super) struct Batch {
-    /// Positions and records to append.
-    pub(super) heartwood: Vec<(u64, Vec<u8>)>,
-    /// Snapshots to put, or to take away.
-    pub(super) sapwood: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    /// Entries of failed messages to put, or to take away.
-    pub(super) suspended: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    /// Damaged records to keep.
-    pub(super) quarantine: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    /// Size of all records, in bytes.
-    pub(super) bytes: usize,
-}
-
-impl Batch {
-    pub(super) fn is_empty(&self) -> bool {
-        self.heartwood.is_empty() && self.sapwood.is_empty() && self.suspended.is_empty() && self.quarantine.is_empty()
-    }
-
-    /// Adds what a later batch writes, without the records of a log that ends at `position` already.
-    pub(super) fn extend(&mut self, later: &Self, position: u64) {
-        self.heartwood.extend(later.heartwood.iter().filter(|(of, _)| *of > position).cloned());
-        self.sapwood.extend(later.sapwood.clone());
-        self.suspended.extend(later.suspended.clone());
-        self.quarantine.extend(later.quarantine.clone());
-        self.bytes = self.bytes.saturating_add(later.bytes);
-    }
-
-    /// Keeps the bytes of a damaged record. The key is the name of its database and its key there.
-    pub(super) fn quarantine(
-        &mut self,
-        part: &str,
-        key: &[u8],
-        reason: &str,
-        raw: &[u8],
-        now_ms: u64,
-    ) -> Result<(), String> {
-        let (reason, writer) = (reason.to_string(), WRITER.to_string());
-        let value = to_bytes(&WireQuarantined { reason, found_at: now_ms, writer, raw: raw.to_vec() })?;
-        self.quarantine.insert([part.as_bytes(), b"/", key].concat(), Some(value));
-        Ok(())
-    }
-}
 
 /// Where a failed message that waits stands in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +59,14 @@ struct Dirt {
     last: u64,
 }
 
+/// An envelope that has no outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct OpenMessage {
+    position: u64,
+    /// Where a person sent it: whether it takes another back.
+    reverses: Option<bool>,
+}
+
 /// The figures about a world.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
@@ -111,10 +76,10 @@ pub(super) struct Ledger {
     /// Chain value of the last record.
     pub(super) chain: u64,
     pub(super) next_sequence: u64,
-    /// Envelopes without an outcome: sequence → position.
-    pub(super) open: BTreeMap<u64, u64>,
-    /// Those of them that persons sent, and whether each takes another back.
-    asked: BTreeMap<u64, bool>,
+    /// Envelopes without an outcome, by sequence.
+    open: BTreeMap<u64, OpenMessage>,
+    /// Positions and sequences of envelopes, in order; the first is without an outcome.
+    opened: VecDeque<(u64, u64)>,
     /// Position of the outcome of the newest turn of a person that can be taken back; 0 where there is none.
     pub(super) newest_past: u64,
     /// Failed messages that wait: sequence → positions.
@@ -137,23 +102,40 @@ impl Ledger {
     }
 
     /// Notes that the log has an envelope.
-    pub(super) fn note_envelope(&mut self, sequence: u64, position: u64) {
-        self.next_sequence = self.next_sequence.max(sequence + 1);
-        self.open.insert(sequence, position);
+    pub(super) fn note_envelope(&mut self, sequence: u64, position: u64, envelope: &Envelope) {
+        let reverses = envelope.is_of_person().then(|| envelope.reversal().is_some());
+        self.note_open(sequence, OpenMessage { position, reverses });
     }
 
-    /// Notes who sent a message that has no outcome yet.
-    pub(super) fn note_sender(&mut self, sequence: u64, envelope: &Envelope) {
-        if envelope.is_of_person() {
-            self.asked.insert(sequence, envelope.reversal().is_some());
+    /// Notes an envelope whose outcome was lost. It is not in the order of the log any more.
+    pub(super) fn note_open_again(&mut self, sequence: u64, position: u64) {
+        self.note_open(sequence, OpenMessage { position, reverses: None });
+        self.opened.make_contiguous().sort_unstable();
+    }
+
+    fn note_open(&mut self, sequence: u64, message: OpenMessage) {
+        self.next_sequence = self.next_sequence.max(sequence + 1);
+        self.open.insert(sequence, message);
+        self.opened.push_back((message.position, sequence));
+        // One that stays open for long would keep all after it.
+        if self.opened.len() > 2 * self.open.len() + OPENED_KEPT {
+            self.opened.retain(|(_, sequence)| self.open.contains_key(sequence));
         }
+    }
+
+    /// Whether a message is without an outcome.
+    pub(super) fn is_open(&self, sequence: u64) -> bool {
+        self.open.contains_key(&sequence)
     }
 
     /// Notes that the log has the outcome of a message; answers where its envelope stands, if it was open.
     pub(super) fn note_outcome(&mut self, sequence: u64) -> Option<u64> {
         self.next_sequence = self.next_sequence.max(sequence + 1);
-        self.asked.remove(&sequence);
-        self.open.remove(&sequence)
+        let position = self.open.remove(&sequence).map(|message| message.position);
+        while self.opened.front().is_some_and(|(_, first)| !self.open.contains_key(first)) {
+            self.opened.pop_front();
+        }
+        position
     }
 
     /// Notes what an outcome does to the failed messages that wait: first it resolves, then its own may join.
@@ -238,23 +220,22 @@ impl Ledger {
         LogEnd { position: self.last, chain: self.chain }
     }
 
-    fn append(&mut self, kind: Kind, sequence: u64, body: &[u8], batch: &mut Batch) -> u64 {
+    fn append(&mut self, kind: Kind, sequence: u64, body: &impl Serialize, batch: &mut Batch) -> Result<u64, String> {
         let position = self.last + 1;
         let previous = self.chain;
-        let (bytes, crc) = record::encode(kind, position, sequence, body, |crc| record::chain(previous, position, crc));
+        let (_, chain) = batch.heartwood.push(position, |bytes| {
+            let body = |bytes: &mut Vec<u8>| write_to(bytes, body);
+            record::write(bytes, kind, position, sequence, body, |crc| record::chain(previous, position, crc))
+        })?;
         self.last = position;
-        self.chain = record::chain(previous, position, crc);
-        batch.bytes += bytes.len();
-        batch.heartwood.push((position, bytes));
-        position
+        self.chain = chain;
+        Ok(position)
     }
 
     /// Appends a message.
     pub(super) fn envelope(&mut self, sequence: u64, envelope: &Envelope, batch: &mut Batch) -> Result<(), String> {
-        let body = to_bytes(&WireEnvelope::from(envelope))?;
-        let position = self.append(Kind::Envelope, sequence, &body, batch);
-        self.note_envelope(sequence, position);
-        self.note_sender(sequence, envelope);
+        let position = self.append(Kind::Envelope, sequence, &WireEnvelope::from(envelope), batch)?;
+        self.note_envelope(sequence, position, envelope);
         Ok(())
     }
 
@@ -269,15 +250,14 @@ impl Ledger {
     ) -> Result<(), String> {
         let mut wire = WireOutcome::new(outcome, resolves);
         // What `PastTurn::of` says of it.
-        if let (Some(envelope), Some(reverses)) = (self.open.get(&sequence), self.asked.get(&sequence))
+        if let Some(OpenMessage { position: envelope, reverses: Some(reverses) }) = self.open.get(&sequence)
             && let Outcome::Completed { changes, .. } = outcome
             && (*reverses || !changes.is_empty())
         {
             wire.of_person = Some(WireOfPerson { envelope: *envelope, earlier: self.newest_past, posts });
             self.newest_past = self.last + 1;
         }
-        let body = to_bytes(&wire)?;
-        let position = self.append(Kind::Outcome, sequence, &body, batch);
+        let position = self.append(Kind::Outcome, sequence, &wire, batch)?;
         let envelope = self.note_outcome(sequence).unwrap_or_default();
         let failed = matches!(outcome, Outcome::Failed(_)).then_some(Suspension { outcome: position, envelope });
         for (sequence, entry) in self.note_suspension(sequence, failed, resolves) {
@@ -294,17 +274,14 @@ impl Ledger {
     /// Appends ticks: the first, and how many.
     pub(super) fn step(&mut self, first: Tick, ticks: u64, batch: &mut Batch) -> Result<(), String> {
         let Tick { number: from, started_at, index } = first;
-        let body = to_bytes(&WireStep { from, ticks, started_at, index })?;
-        let position = self.append(Kind::Step, 0, &body, batch);
+        let position = self.append(Kind::Step, 0, &WireStep { from, ticks, started_at, index }, batch)?;
         self.note_ticks(position, (from + ticks).saturating_sub(1));
         Ok(())
     }
 
     /// Appends that a message is about to be delivered again.
     pub(super) fn attempt(&mut self, sequence: u64, alone: bool, batch: &mut Batch) -> Result<(), String> {
-        let body = to_bytes(&WireAttempt { alone })?;
-        self.append(Kind::Attempt, sequence, &body, batch);
-        Ok(())
+        self.append(Kind::Attempt, sequence, &WireAttempt { alone }, batch).map(drop)
     }
 
     /// Appends that this process took the world over.
@@ -319,16 +296,15 @@ impl Ledger {
     }
 
     fn write_epoch(&mut self, clean: bool, batch: &mut Batch) -> Result<(), String> {
-        let body = to_bytes(&WireEpoch {
+        let epoch = WireEpoch {
             started_at: self.began_at,
             pid: std::process::id(),
             writer: WRITER.to_string(),
             last_position: self.last,
             last_chain: self.chain,
             clean,
-        })?;
-        self.append(Kind::Epoch, 0, &body, batch);
-        Ok(())
+        };
+        self.append(Kind::Epoch, 0, &epoch, batch).map(drop)
     }
 
     /// Puts what is kept of an object as it stands at a position; `None` for one of which nothing stays.
@@ -347,14 +323,19 @@ impl Ledger {
         let mut value = None;
         if let Some(snapshot) = snapshot {
             let count = old.map_or(0, |old| old.count) + 1;
-            let (kind, body) = match snapshot {
-                Snapshot::Object(object) => (Kind::Snapshot, to_bytes(&WireObject::from(object))?),
-                Snapshot::Tombstone(tombstone) => (Kind::Tombstone, to_bytes(&WireTombstone::from(tombstone))?),
+            let mut bytes = Vec::new();
+            let write = |body: &mut Vec<u8>| match snapshot {
+                Snapshot::Object(object) => write_to(body, &WireObject::from(object)),
+                Snapshot::Tombstone(tombstone) => write_to(body, &WireTombstone::from(tombstone)),
             };
-            let (bytes, crc) = record::encode(kind, position, 0, &body, |_| count);
+            let kind = match snapshot {
+                Snapshot::Object(_) => Kind::Snapshot,
+                Snapshot::Tombstone(_) => Kind::Tombstone,
+            };
+            let (crc, _) = record::write(&mut bytes, kind, position, 0, write, |_| count)?;
             self.marks.insert(id, Mark { crc, count });
             self.set_hash = self.set_hash.wrapping_add(record::set_share(&key, crc));
-            batch.bytes += bytes.len();
+            batch.snapshot_bytes += bytes.len();
             value = Some(bytes);
         }
         batch.sapwood.insert(key.to_vec(), value);
@@ -365,8 +346,8 @@ impl Ledger {
     /// The record about the whole that belongs into the same transaction.
     pub(super) fn meta(&self, clean: bool) -> Result<Vec<u8>, String> {
         let through = self.snapshots_through();
-        let open_from = self.open.values().min().copied().unwrap_or(u64::MAX);
-        let body = to_bytes(&WireMeta {
+        let open_from = self.opened.front().map_or(u64::MAX, |(position, _)| *position);
+        let meta = WireMeta {
             format: WORLD_FORMAT,
             world_id: self.world_id,
             writer: WRITER.to_string(),
@@ -379,7 +360,9 @@ impl Ledger {
             horizon_chain: 0,
             ticks: self.ticks,
             newest_past: self.newest_past,
-        })?;
-        Ok(record::encode(Kind::Meta, self.last, 0, &body, |_| self.chain).0)
+        };
+        let mut bytes = Vec::new();
+        record::write(&mut bytes, Kind::Meta, self.last, 0, |body| write_to(body, &meta), |_| self.chain)?;
+        Ok(bytes)
     }
 }

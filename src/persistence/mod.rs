@@ -6,6 +6,7 @@
 
 mod alembic;
 mod awakening;
+mod batch;
 mod copying;
 mod error;
 mod folder;
@@ -15,6 +16,7 @@ mod reader;
 mod record;
 mod redelivery;
 mod replay;
+mod scribe;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,7 @@ mod wire_object;
 mod witness;
 mod world_hash;
 mod writer;
+mod writer_thread;
 
 pub use alembic::{Alembic, Full, Reply};
 pub use awakening::open;

@@ -3,8 +3,8 @@
 //! Takes no lock, makes nothing, and works while a workbench has the world open: each question sees one moment.
 
 use super::awakening::{read_error, store_error};
+use super::batch::Batch;
 use super::folder::{self, Ground};
-use super::ledger::Batch;
 use super::record::{self, Kind};
 use super::replay::{self, Counts, ReadError, Replay};
 use super::store::{Store, StoreError};

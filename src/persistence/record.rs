@@ -164,29 +164,42 @@ pub(super) fn set_share(key: &[u8; 16], crc: u32) -> u64 {
     xxh3_64(&bytes)
 }
 
-/// The bytes of a record, and its checksum. `link` makes the field `chain` from the checksum.
-pub(super) fn encode(
+/// Writes a record behind the bytes that are there: `body` writes its body, `link` makes the field `chain` from the checksum.
+/// Answers the checksum and the field `chain`.
+///
+/// # Errors
+/// That of `body`; a part of the record may be written then. In words for a body that is too long: what can't be read back would
+/// be lost, acknowledged or not.
+pub(super) fn write(
+    bytes: &mut Vec<u8>,
     kind: Kind,
     position: u64,
     sequence: u64,
-    body: &[u8],
+    body: impl FnOnce(&mut Vec<u8>) -> Result<(), String>,
     link: impl FnOnce(u32) -> u64,
-) -> (Vec<u8>, u32) {
-    let length = (body.len() as u32).to_le_bytes();
-    let mut bytes = Vec::with_capacity(HEADER + body.len());
-    bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&[FORMAT, kind.byte(), 0, (HEADER / 8) as u8]);
-    bytes.extend_from_slice(&SCHEMA.to_le_bytes());
-    bytes.extend_from_slice(&position.to_le_bytes());
-    bytes.extend_from_slice(&sequence.to_le_bytes());
-    bytes.extend_from_slice(&length);
-    bytes.extend_from_slice(&length);
-    bytes.extend_from_slice(&[0; 16]);
-    bytes.extend_from_slice(body);
-    let crc = crc32c(&bytes);
-    bytes[32..40].copy_from_slice(&link(crc).to_le_bytes());
-    bytes[40..44].copy_from_slice(&crc.to_le_bytes());
-    (bytes, crc)
+) -> Result<(u32, u64), String> {
+    let start = bytes.len();
+    let mut header = [0; HEADER];
+    header[..2].copy_from_slice(&MAGIC);
+    header[2..6].copy_from_slice(&[FORMAT, kind.byte(), 0, (HEADER / 8) as u8]);
+    header[6..8].copy_from_slice(&SCHEMA.to_le_bytes());
+    header[8..16].copy_from_slice(&position.to_le_bytes());
+    header[16..24].copy_from_slice(&sequence.to_le_bytes());
+    bytes.extend_from_slice(&header);
+    body(bytes)?;
+    let record = &mut bytes[start..];
+    let length = record.len() - HEADER;
+    if length > LONGEST {
+        return Err(format!("a record of {length} bytes is too long"));
+    }
+    let length = (length as u32).to_le_bytes();
+    record[24..28].copy_from_slice(&length);
+    record[28..32].copy_from_slice(&length);
+    let crc = crc32c(record);
+    let chain = link(crc);
+    record[32..40].copy_from_slice(&chain.to_le_bytes());
+    record[40..44].copy_from_slice(&crc.to_le_bytes());
+    Ok((crc, chain))
 }
 
 /// Reads a record. `position` is the one its key says, where its key is a position.
@@ -245,7 +258,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn sample() -> Vec<u8> {
-        encode(Kind::Outcome, 7, 3, b"body", |crc| chain(9, 7, crc)).0
+        let mut bytes = Vec::new();
+        let body = |bytes: &mut Vec<u8>| {
+            bytes.extend_from_slice(b"body");
+            Ok(())
+        };
+        write(&mut bytes, Kind::Outcome, 7, 3, body, |crc| chain(9, 7, crc)).unwrap();
+        bytes
     }
 
     #[test]
@@ -289,7 +308,13 @@ mod tests {
     proptest! {
         #[test]
         fn a_record_reads_back(position: u64, sequence: u64, body: Vec<u8>, previous: u64) {
-            let (bytes, crc) = encode(Kind::Envelope, position, sequence, &body, |crc| chain(previous, position, crc));
+            let mut bytes = Vec::new();
+            let put = |bytes: &mut Vec<u8>| {
+                bytes.extend_from_slice(&body);
+                Ok(())
+            };
+            let link = |crc| chain(previous, position, crc);
+            let (crc, _) = write(&mut bytes, Kind::Envelope, position, sequence, put, link).unwrap();
             let record = decode(&bytes, Some(position)).unwrap();
             let link = chain(previous, position, crc);
             prop_assert_eq!(record, Record { kind: Kind::Envelope, position, sequence, chain: link, crc, body: &body });

@@ -3,7 +3,8 @@
 //! A change concerns an object only if it stands above the object's snapshot and above the position through which
 //! all snapshots are whole. A record that can't be read is set aside; the others go on.
 
-use super::ledger::{Batch, Ledger, Mark, Suspension, WORLD_FORMAT};
+use super::batch::Batch;
+use super::ledger::{Ledger, Mark, Suspension, WORLD_FORMAT};
 use super::record::{self, Kind, RecordError};
 use super::store::{Databases, META_KEY, StoreError};
 use super::wire_message::{WireAttempt, WireEnvelope, WireMeta, WireOfPerson, WireOutcome, WireStep};
@@ -303,8 +304,7 @@ impl Replay {
             Kind::Envelope => {
                 let wire: WireEnvelope = from_bytes(record.body).map_err(RecordError::Body)?;
                 let envelope: Envelope = wire.try_into().map_err(RecordError::Body)?;
-                self.ledger.note_envelope(record.sequence, position);
-                self.ledger.note_sender(record.sequence, &envelope);
+                self.ledger.note_envelope(record.sequence, position, &envelope);
                 self.pending.insert(record.sequence, envelope);
                 self.counts.envelopes += 1;
             }
@@ -355,19 +355,19 @@ impl Replay {
     /// A message whose outcome is damaged is open again. Its envelope may stand before the part that was read.
     fn find_envelopes_of_lost(&mut self, txn: &RoTxn, dbs: &Databases) -> Result<(), ReadError> {
         for sequence in std::mem::take(&mut self.lost) {
-            if !self.ledger.open.contains_key(&sequence) {
+            if !self.ledger.is_open(sequence) {
                 for entry in dbs.heartwood.rev_iter(txn)? {
                     let (key, bytes) = entry?;
                     let Ok(position) = <[u8; 8]>::try_from(key).map(u64::from_be_bytes) else { continue };
                     let envelope = record::decode(bytes, Some(position))
                         .is_ok_and(|record| record.kind == Kind::Envelope && record.sequence == sequence);
                     if envelope {
-                        self.ledger.note_envelope(sequence, position);
+                        self.ledger.note_open_again(sequence, position);
                         break;
                     }
                 }
             }
-            if self.ledger.open.contains_key(&sequence) {
+            if self.ledger.is_open(sequence) {
                 self.lost.push(sequence);
             }
         }
@@ -418,8 +418,7 @@ impl Replay {
         let mut problems = Vec::new();
         for (sequence, suspension) in self.ledger.suspended.clone() {
             let stored = |position: u64| -> Result<Vec<u8>, ReadError> {
-                let fresh = batch.heartwood.iter().find(|(fresh, _)| *fresh == position).map(|(_, bytes)| &bytes[..]);
-                let bytes = match fresh {
+                let bytes = match batch.heartwood.get(position) {
                     Some(bytes) => bytes,
                     None => dbs.heartwood.get(txn, &position.to_be_bytes())?.unwrap_or_default(),
                 };

@@ -3,7 +3,7 @@
 //! All `unsafe` of this room is here, and all that depends on the system: which protocol a world is written with, and what a
 //! commit needs to be durable. Keys and values are bytes; what they mean is known elsewhere.
 
-use super::ledger::Batch;
+use super::batch::Batch;
 use super::record;
 use super::writer::{LogEnd, Shelf};
 use heed::types::Bytes;
@@ -166,7 +166,7 @@ impl Store {
 
     fn try_write(&self, batch: &Batch, meta: &[u8]) -> Result<(), heed::Error> {
         let mut txn = self.env.write_txn()?;
-        for (position, record) in &batch.heartwood {
+        for (position, record) in batch.heartwood.iter() {
             self.dbs.heartwood.put_with_flags(&mut txn, PutFlags::APPEND, &position.to_be_bytes(), record)?;
         }
         let edits = [

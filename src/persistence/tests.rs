@@ -2,7 +2,8 @@
 
 use super::alembic::{self, Beginning};
 use super::awakening::open_with;
-use super::ledger::{Batch, Ledger, SUSPENDED_KEPT};
+use super::batch::Batch;
+use super::ledger::{Ledger, SUSPENDED_KEPT};
 use super::store::{Protocol, Store};
 use super::writer::{LogEnd, Shelf};
 use super::*;
@@ -466,8 +467,8 @@ impl Shelf for Filling {
         if self.writes_left == 0 && !self.room.load(Ordering::Relaxed) {
             return Err("the disk is full".into());
         }
-        if let Some((position, record)) = batch.heartwood.last() {
-            self.end = LogEnd { position: *position, chain: record::decode(record, None).unwrap().chain };
+        if let Some((position, record)) = batch.heartwood.iter().last() {
+            self.end = LogEnd { position, chain: record::decode(record, None).unwrap().chain };
         }
         Ok(())
     }
@@ -787,9 +788,11 @@ proptest! {
 /// The example of `docs/file-format.md`.
 #[test]
 fn the_document_shows_a_record_as_it_is_written() {
-    let body = super::wire_object::to_bytes(&super::wire_message::WireAttempt { alone: true }).unwrap();
-    let (bytes, crc) =
-        super::record::encode(super::record::Kind::Attempt, 5, 2, &body, |crc| super::record::chain(1, 5, crc));
+    let mut bytes = Vec::new();
+    let body =
+        |bytes: &mut Vec<u8>| super::wire_object::write_to(bytes, &super::wire_message::WireAttempt { alone: true });
+    let link = |crc| super::record::chain(1, 5, crc);
+    let (crc, _) = super::record::write(&mut bytes, super::record::Kind::Attempt, 5, 2, body, link).unwrap();
     let hex: Vec<String> = bytes
         .chunks(16)
         .map(|row| row.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" "))

@@ -3,7 +3,6 @@
 //! Fields may be added, each with a default; none is renamed, removed or given another meaning. Unknown fields are
 //! passed over. The vocabulary itself is not serialised: it may change, this may not.
 
-use super::record::LONGEST;
 use crate::object::{
     MapKey, MethodVersion, Name, Object, ObjectId, Origin, Slot, SlotContent, Slots, Tombstone, Value,
 };
@@ -11,11 +10,16 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The bytes of a serial form, as many as a record may have.
+/// Writes a serial form behind the bytes that are there.
+pub(super) fn write_to<T: Serialize>(bytes: &mut Vec<u8>, wire: &T) -> Result<(), String> {
+    rmp_serde::encode::write_named(bytes, wire).map_err(|error| error.to_string())
+}
+
+/// The bytes of a serial form.
 pub(super) fn to_bytes<T: Serialize>(wire: &T) -> Result<Vec<u8>, String> {
-    let bytes = rmp_serde::to_vec_named(wire).map_err(|error| error.to_string())?;
-    // Never written: what can't be read back would be lost, acknowledged or not.
-    if bytes.len() > LONGEST { Err(format!("a record of {} bytes is too long", bytes.len())) } else { Ok(bytes) }
+    let mut bytes = Vec::new();
+    write_to(&mut bytes, wire)?;
+    Ok(bytes)
 }
 
 /// The serial form in these bytes.

@@ -5,7 +5,7 @@
 //! meta page without waiting for it; the flush of the next commit carries it along. `docs/durability.md` tells why both keep
 //! their word.
 
-use super::ledger::Batch;
+use super::batch::{Batch, Records};
 use std::collections::VecDeque;
 
 /// Where batches go. Tests have one that fails or waits when told to.
@@ -59,12 +59,14 @@ pub(super) struct Writer<N> {
     sure: LogEnd,
     /// Commits after it, in order: at most one, unless something failed.
     unsure: VecDeque<Commit<N>>,
+    /// Memory of a commit that is durable.
+    spare: Option<Records>,
 }
 
 impl<N> Writer<N> {
     /// A writer to a log that ends so, durably.
     pub(super) fn new(shelf: Box<dyn Shelf>, sure: LogEnd) -> Self {
-        Self { shelf, sure, unsure: VecDeque::new() }
+        Self { shelf, sure, unsure: VecDeque::new(), spare: None }
     }
 
     /// Writes a commit. Answers the news of those that are durable now: this one, or the one before it.
@@ -125,6 +127,13 @@ impl<N> Writer<N> {
         Ok(self.release(0))
     }
 
+    /// Memory that is not needed any more, empty.
+    pub(super) fn take_spare(&mut self) -> Option<Records> {
+        let mut spare = self.spare.take()?;
+        spare.clear();
+        Some(spare)
+    }
+
     /// Closes the shelf.
     pub(super) fn close(self) {
         self.shelf.close();
@@ -134,9 +143,10 @@ impl<N> Writer<N> {
         let sure = self.unsure.len().saturating_sub(but);
         self.unsure
             .drain(..sure)
-            .map(|commit| {
-                self.sure = commit.end;
-                commit.news
+            .map(|Commit { end, news, batch, .. }| {
+                self.sure = end;
+                self.spare = Some(batch.heartwood);
+                news
             })
             .collect()
     }
@@ -174,7 +184,7 @@ mod tests {
 
     impl Shelf for Stub {
         fn write(&mut self, batch: &Batch, _: &[u8]) -> Result<(), String> {
-            self.call("write", &batch.heartwood.iter().map(|(position, _)| *position).collect::<Vec<_>>())
+            self.call("write", &batch.heartwood.iter().map(|(position, _)| position).collect::<Vec<_>>())
         }
 
         fn sync(&mut self) -> Result<(), String> {
@@ -200,7 +210,8 @@ mod tests {
     }
 
     fn commit(position: u64) -> Commit<u64> {
-        let batch = Batch { heartwood: vec![(position, vec![])], ..Batch::default() };
+        let mut batch = Batch::default();
+        batch.heartwood.push(position, |_| Ok::<_, ()>(())).unwrap();
         Commit { batch, meta: vec![], end: end(position), news: position }
     }
 

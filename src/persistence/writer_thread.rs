@@ -1,0 +1,117 @@
+//! The thread that commits. It has one order at a time, so that whoever gives them makes the next batch meanwhile.
+
+use super::batch::Records;
+use super::writer::{Commit, LogEnd, Writer};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
+
+/// What is to be done.
+pub(super) enum Order<N> {
+    /// Write this behind all before.
+    Write(Commit<N>),
+    /// Make all that was written durable.
+    Settle,
+    /// After a failure: write what is unsure, and this behind it, and make sure of all of it.
+    Fence(Option<Commit<N>>),
+}
+
+/// How it went.
+pub(super) struct Answer<N> {
+    /// The news of what is durable now and was not before. After an error, in words, only [`Order::Fence`] leads on.
+    pub(super) result: Result<Vec<N>, String>,
+    /// Where the log ended with the last commit that is durable for certain.
+    pub(super) sure: LogEnd,
+    /// Whether everything that was written is durable.
+    pub(super) is_settled: bool,
+    /// Memory to make batches in.
+    pub(super) spare: Option<Records>,
+}
+
+/// The way to the thread. Dropping it ends the thread once its order is done, and closes what it writes to.
+pub(super) struct WriterThread<N> {
+    orders: Option<Sender<Order<N>>>,
+    answers: Receiver<Answer<N>>,
+    thread: Option<JoinHandle<()>>,
+    is_busy: bool,
+}
+
+/// What is told when the thread is gone.
+const GONE: &str = "the thread that writes came to an unforeseen end";
+
+impl<N: Send + 'static> WriterThread<N> {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// The system has no thread for it.
+    pub(super) fn start(mut writer: Writer<N>) -> std::io::Result<Self> {
+        let (orders, incoming) = bounded::<Order<N>>(1);
+        let (outgoing, answers) = bounded(1);
+        let thread = std::thread::Builder::new().name("alembic-writer".into()).spawn(move || {
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                for order in incoming {
+                    let result = match order {
+                        Order::Write(commit) => writer.write(commit),
+                        Order::Settle => writer.settle(),
+                        Order::Fence(commit) => {
+                            commit.into_iter().for_each(|commit| writer.add_unwritten(commit));
+                            writer.fence()
+                        }
+                    };
+                    let (sure, is_settled, spare) = (writer.sure(), writer.is_settled(), writer.take_spare());
+                    if outgoing.send(Answer { result, sure, is_settled, spare }).is_err() {
+                        break;
+                    }
+                }
+            }));
+            writer.close();
+        })?;
+        Ok(Self { orders: Some(orders), answers, thread: Some(thread), is_busy: false })
+    }
+
+    /// Whether an order is under way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.is_busy
+    }
+
+    /// Gives an order. The one before was answered.
+    pub(super) fn order(&mut self, order: Order<N>) {
+        // A thread that is gone is noticed where its answer is awaited.
+        let _ = self.orders.as_ref().map(|orders| orders.send(order));
+        self.is_busy = true;
+    }
+
+    /// Where answers come, to wait for one among other things; [`Self::heard`] takes what came.
+    pub(super) fn answers(&self) -> &Receiver<Answer<N>> {
+        &self.answers
+    }
+
+    /// Takes in that an answer came, or that none ever will.
+    ///
+    /// # Errors
+    /// In words: the thread is gone.
+    pub(super) fn heard<E>(&mut self, answer: Result<Answer<N>, E>) -> Result<Answer<N>, String> {
+        self.is_busy = false;
+        answer.map_err(|_| GONE.to_string())
+    }
+
+    /// Waits for the answer to the order that is under way.
+    ///
+    /// # Errors
+    /// As for [`Self::heard`].
+    pub(super) fn answer(&mut self) -> Result<Answer<N>, String> {
+        let answer = self.answers.recv();
+        self.heard(answer)
+    }
+}
+
+impl<N> Drop for WriterThread<N> {
+    fn drop(&mut self) {
+        self.orders = None;
+        // One that is still sending need not wait.
+        let _ = self.answers.try_recv();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
