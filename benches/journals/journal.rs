@@ -125,10 +125,9 @@ impl Contender for Journal {
 
     fn write(&mut self, records: u64) {
         let before = self.next - 1;
-        for _ in 0..records {
-            self.alembic.append_envelope(self.next, self.envelope.clone()).expect("room");
-            self.next += 1;
-        }
+        let envelopes = (self.next..self.next + records).map(|sequence| (sequence, self.envelope.clone()));
+        self.alembic.append_envelopes(envelopes.collect()).expect("room");
+        self.next += records;
         self.wait_for_envelope(if self.two { before } else { self.next - 1 });
     }
 

@@ -27,6 +27,9 @@ struct Args {
     /// Rounds of which the median counts.
     #[arg(long, default_value_t = 9)]
     rounds: usize,
+    /// Only batches of so many records; may be given several times.
+    #[arg(long)]
+    batch: Vec<u64>,
     /// Milliseconds that each contender has in a round.
     #[arg(long, default_value_t = 500)]
     slice: u64,
@@ -51,7 +54,7 @@ fn main() {
     let system = machine::file_system(folder.path()).map_or_else(String::new, |name| format!(", on {name}"));
     println!("in {}{system}", parent.display());
     if args.only != Some(Section::Awakening) {
-        speed::print(folder.path(), args.rounds.max(1), Duration::from_millis(args.slice));
+        speed::print(folder.path(), args.rounds.max(1), Duration::from_millis(args.slice), &args.batch);
     }
     if args.only != Some(Section::Speed) {
         awakening::print(&folder.path().join("awakening"), args.messages, args.objects.max(1));

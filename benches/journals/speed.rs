@@ -68,7 +68,7 @@ struct Slice {
 }
 
 /// Prints the section.
-pub(crate) fn print(folder: &Path, rounds: usize, time: Duration) {
+pub(crate) fn print(folder: &Path, rounds: usize, time: Duration, only: &[u64]) {
     let record = record(&folder.join("record"));
     println!(
         "records of {} bytes, safe on disk: medians of {rounds} rounds, a slice of {} ms each (at most {} records)",
@@ -78,7 +78,7 @@ pub(crate) fn print(folder: &Path, rounds: usize, time: Duration) {
     );
     println!("CPU: processor time of the whole process for a record; bytes: what the file grew by for a record;");
     println!("commits: for a batch; one:it, two:it: the journal with one batch, with two in flight, against the line");
-    for batch in BATCHES {
+    for batch in BATCHES.into_iter().filter(|batch| only.is_empty() || only.contains(batch)) {
         let home = folder.join(format!("batches-{batch}"));
         let mut contenders = contenders(&home, &record);
         let mut slices: Vec<Vec<Slice>> = contenders.iter().map(|_| Vec::new()).collect();

@@ -50,7 +50,7 @@ pub enum Reply {
 
 /// What is handed over.
 pub(super) enum Request {
-    Envelope(u64, Arc<Envelope>),
+    Envelopes(Vec<(u64, Arc<Envelope>)>),
     Outcome(u64, Arc<Outcome>, Vec<u64>, Vec<(u64, Arc<Envelope>)>),
     Snapshot(Vec<(ObjectId, Option<Snapshot>)>),
     Tick(Tick, Vec<(u64, Arc<Envelope>)>),
@@ -76,18 +76,36 @@ pub struct Alembic {
 }
 
 impl Alembic {
-    /// Hands over a message. It may be delivered once [`Reply::Durable`] names it. Never blocks.
+    /// How many more messages are let in now: 8,192 less those that wait for the disk, and none while the world is read-only.
+    pub fn room(&self) -> usize {
+        if self.admission.stopped.load(Ordering::Relaxed) {
+            return 0;
+        }
+        WAITING_ENVELOPES.saturating_sub(self.admission.waiting.load(Ordering::Relaxed))
+    }
+
+    /// Hands over messages, in order, each with its number: all at once, so that they come to the disk together. One may be
+    /// delivered once [`Reply::Durable`] names it. Never blocks.
     ///
     /// # Errors
-    /// [`Full`] while 8,192 envelopes wait for the disk, and while the world is read-only.
-    pub fn append_envelope(&self, sequence: u64, envelope: impl Into<Arc<Envelope>>) -> Result<(), Full> {
-        let full = self.admission.waiting.load(Ordering::Relaxed) >= WAITING_ENVELOPES;
-        if full || self.admission.stopped.load(Ordering::Relaxed) {
+    /// [`Full`] where they are more than there is [room](Self::room) for; then none was handed over.
+    pub fn append_envelopes(&self, envelopes: Vec<(u64, Arc<Envelope>)>) -> Result<(), Full> {
+        if envelopes.len() > self.room() {
             return Err(Full);
         }
-        self.admission.waiting.fetch_add(1, Ordering::Relaxed);
-        self.request(Request::Envelope(sequence, envelope.into()));
+        if !envelopes.is_empty() {
+            self.admission.waiting.fetch_add(envelopes.len(), Ordering::Relaxed);
+            self.request(Request::Envelopes(envelopes));
+        }
         Ok(())
+    }
+
+    /// Hands over one message.
+    ///
+    /// # Errors
+    /// As for [`append_envelopes`](Self::append_envelopes).
+    pub fn append_envelope(&self, sequence: u64, envelope: impl Into<Arc<Envelope>>) -> Result<(), Full> {
+        self.append_envelopes(vec![(sequence, envelope.into())])
     }
 
     /// Hands over how the turn of a message ended, and the failed messages that no longer wait because of it.

@@ -208,7 +208,7 @@ fn make(dir: &Path, new: NewWorld, now_ms: u64, map_bytes: usize) -> Result<(), 
     let lock = WorldLock::take(site.path(), now_ms)?;
     let store = Store::open(site.path(), map_bytes, Protocol::Plain).map_err(|error| store_error(dir, error))?;
     let written =
-        genesis(&new, now_ms).and_then(|(batch, meta)| store.write(&batch, &meta)).and_then(|()| store.sync());
+        genesis(&new, now_ms).and_then(|(batch, meta)| store.write(&batch, &meta, false)).and_then(|_| store.sync());
     Store::close(store);
     drop(lock);
     written.map_err(|reason| unusable(dir, &reason))?;

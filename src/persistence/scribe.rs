@@ -10,7 +10,7 @@ use super::redelivery::Redelivery;
 use super::witness::Witness;
 use super::writer::{Commit, LogEnd, Writer};
 use super::writer_thread::{Answer, Order, WriterThread};
-use crate::object::{ObjectId, TICKS_A_SECOND, Tick};
+use crate::object::{Envelope, ObjectId, TICKS_A_SECOND, Tick};
 use crossbeam_channel::{Receiver, Sender, TryRecvError, after, never, select, tick};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,6 +24,9 @@ const BATCH_RECORDS: usize = 4_096;
 const BATCH_BYTES: usize = 1 << 20;
 /// Bytes of snapshots in one transaction, after which no more is added.
 const SNAPSHOT_BYTES: usize = 256 << 10;
+/// Up to so many records are written without the writer's thread: to wake it takes longer than to encode the records that come in
+/// meanwhile.
+const FEW_RECORDS: usize = 64;
 /// How long ticks wait for something else that is written.
 const TICKS_WAIT: Duration = Duration::from_secs(1);
 /// How often it is noted at most how far the log is durable.
@@ -56,6 +59,8 @@ pub(super) struct Scribe {
     outgoing: Sender<Reply>,
     wake: Box<dyn Fn() + Send + Sync>,
     admission: Arc<Admission>,
+    /// Whether the batch was waited for, with nothing else to do.
+    was_idle: bool,
     /// Where the log ended with the last commit that is durable for certain, and whether that was the last of all.
     sure: LogEnd,
     is_settled: bool,
@@ -99,6 +104,7 @@ impl Scribe {
             outgoing,
             wake,
             admission,
+            was_idle: true,
             sure: end,
             is_settled: true,
             _lock: lock,
@@ -121,7 +127,7 @@ impl Scribe {
             } else if !self.batch.is_empty() {
                 self.write_batch(false)?;
             } else if !self.is_settled {
-                self.order(Order::Settle);
+                self.do_now(Order::Settle)?;
             } else if self.is_open {
                 self.wait()?;
             } else {
@@ -182,6 +188,7 @@ impl Scribe {
         if self.witness_due.try_recv().is_ok() {
             self.bear_witness();
         }
+        self.was_idle |= !self.writer.is_busy();
         let nothing = never();
         let is_deaf = !self.is_open || self.is_full() || !self.backlog.is_empty();
         let incoming = if is_deaf { &nothing } else { &self.incoming };
@@ -207,21 +214,27 @@ impl Scribe {
         }
     }
 
-    /// Hands the batch over to be written.
+    /// Writes the batch, or hands it over to be written.
     fn write_batch(&mut self, clean: bool) -> Result<(), String> {
+        let is_small = self.batch.heartwood.len() <= FEW_RECORDS && self.snapshots.is_empty();
         let commit = self.commit(clean)?;
-        self.order(Order::Write(commit));
+        if is_small {
+            return self.do_now(Order::Write(commit));
+        }
+        self.writer.order(Order::Write(commit));
         Ok(())
+    }
+
+    fn do_now(&mut self, order: Order<News>) -> Result<(), String> {
+        let answer = self.writer.do_now(order)?;
+        self.hear(answer)
     }
 
     fn commit(&mut self, clean: bool) -> Result<Commit<News>, String> {
         let (batch, news) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.news));
-        Ok(Commit { batch, meta: self.ledger.meta(clean)?, end: self.ledger.end(), news })
-    }
-
-    fn order(&mut self, order: Order<News>) {
-        self.is_settled = false;
-        self.writer.order(order);
+        // What came in while another batch was written will have one behind it, too.
+        let may_lag = !std::mem::take(&mut self.was_idle);
+        Ok(Commit { batch, meta: self.ledger.meta(clean)?, may_lag, end: self.ledger.end(), news })
     }
 
     /// Waits until the writer has answered and everything is durable.
@@ -231,7 +244,8 @@ impl Scribe {
                 if self.is_settled {
                     return Ok(());
                 }
-                self.order(Order::Settle);
+                self.do_now(Order::Settle)?;
+                continue;
             }
             let answer = self.writer.answer()?;
             self.hear(answer)?;
@@ -262,8 +276,7 @@ impl Scribe {
         let mut behind = Some(self.commit(false)?);
         let mut pause = FIRST_PAUSE;
         let news = loop {
-            self.order(Order::Fence(behind.take()));
-            let answer = self.writer.answer()?;
+            let answer = self.writer.do_now(Order::Fence(behind.take()))?;
             self.sure = answer.sure;
             self.is_settled = answer.is_settled;
             match answer.result {
@@ -300,10 +313,7 @@ impl Scribe {
 
     fn take(&mut self, request: Request) -> Result<(), String> {
         match request {
-            Request::Envelope(sequence, envelope) => {
-                self.news.envelopes.push(sequence);
-                self.ledger.envelope(sequence, &envelope, &mut self.batch)
-            }
+            Request::Envelopes(envelopes) => self.take_envelopes(envelopes),
             Request::Tick(tick, posted) => {
                 match &mut self.ticks {
                     Some((first, ticks)) if first.later(*ticks) == tick => *ticks += 1,
@@ -316,21 +326,13 @@ impl Scribe {
                 if !posted.is_empty() || self.ticks.is_some_and(|(_, ticks)| ticks >= u64::from(TICKS_A_SECOND)) {
                     self.write_ticks()?;
                 }
-                for (sequence, envelope) in posted {
-                    self.news.envelopes.push(sequence);
-                    self.ledger.envelope(sequence, &envelope, &mut self.batch)?;
-                }
-                Ok(())
+                self.take_envelopes(posted)
             }
             Request::Outcome(sequence, outcome, resolves, posted) => {
                 self.write_ticks()?;
                 self.news.outcomes.push(sequence);
                 self.ledger.outcome(sequence, &outcome, &resolves, posted.len() as u64, &mut self.batch)?;
-                for (sequence, envelope) in posted {
-                    self.news.envelopes.push(sequence);
-                    self.ledger.envelope(sequence, &envelope, &mut self.batch)?;
-                }
-                Ok(())
+                self.take_envelopes(posted)
             }
             Request::Snapshot(objects) => {
                 self.write_ticks()?;
@@ -342,6 +344,14 @@ impl Scribe {
                 Ok(())
             }
         }
+    }
+
+    fn take_envelopes(&mut self, envelopes: Vec<(u64, Arc<Envelope>)>) -> Result<(), String> {
+        for (sequence, envelope) in envelopes {
+            self.news.envelopes.push(sequence);
+            self.ledger.envelope(sequence, &envelope, &mut self.batch)?;
+        }
+        Ok(())
     }
 
     fn write_ticks(&mut self) -> Result<(), String> {

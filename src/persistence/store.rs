@@ -8,7 +8,8 @@ use super::record;
 use super::writer::{LogEnd, Shelf};
 use heed::types::Bytes;
 use heed::{
-    CommitOrAbort, CompactionOption, Database, Env, EnvFlags, EnvOpenOptions, MdbError, PutFlags, RoTxn, WithoutTls,
+    CommitOrAbort, CompactionOption, Database, Env, EnvFlags, EnvOpenOptions, FlagSetMode, MdbError, PutFlags, RoTxn,
+    WithoutTls,
 };
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -58,7 +59,7 @@ const NAMES: [&str; 5] = ["heartwood", "sapwood", "meta", "quarantine", "suspend
 pub(super) enum Protocol {
     /// By itself.
     Plain,
-    /// By the next one, or by a sync. It needs that the flush of a file's data carries an earlier write to the same file
+    /// By the next one or by a sync, where it may lag. It needs that the flush of a file's data carries an earlier write to the same file
     /// along, also one of another descriptor, which Linux does; on Windows LMDB flushes nothing, and on macOS its flush and
     /// its write-through are not the same.
     Lagging,
@@ -71,12 +72,13 @@ impl Protocol {
     /// What this system is known to keep.
     pub(super) const USUAL: Self = if cfg!(target_os = "linux") { Self::Lagging } else { Self::Plain };
 
-    fn flags(self) -> EnvFlags {
+    /// Whether LMDB's meta page is left to a later flush.
+    fn lags(self, may_lag: bool) -> bool {
         match self {
-            Self::Plain => EnvFlags::empty(),
-            Self::Lagging => EnvFlags::NO_META_SYNC,
+            Self::Plain => false,
+            Self::Lagging => may_lag,
             #[cfg(test)]
-            Self::Hasty => EnvFlags::NO_META_SYNC,
+            Self::Hasty => true,
         }
     }
 }
@@ -105,7 +107,7 @@ impl Store {
         if data.exists() && data.metadata()?.len() < LEAST_BYTES {
             return Err(StoreError::Cut);
         }
-        let env = open_env(dir, map_bytes, protocol.flags())?;
+        let env = open_env(dir, map_bytes, EnvFlags::empty())?;
         if is_short(&env, &data)? {
             // A map that reaches beyond its file kills the reader. LMDB leaves free pages at the end unwritten, so a
             // short file may be whole; where it is not, the zeros are found by checksums.
@@ -186,11 +188,17 @@ impl Store {
         txn.commit()
     }
 
-    /// Writes a batch, all of it or nothing. A map that is full grows, and the batch is written again.
+    /// Writes a batch, all of it or nothing. A map that is full grows, and the batch is written again. Answers whether it is
+    /// durable; it is unless it `may_lag`.
     ///
     /// # Errors
     /// In words; nothing may be written then.
-    pub(super) fn write(&self, batch: &Batch, meta: &[u8]) -> Result<(), String> {
+    pub(super) fn write(&self, batch: &Batch, meta: &[u8], may_lag: bool) -> Result<bool, String> {
+        let lags = self.protocol.lags(may_lag);
+        let flag = if lags { FlagSetMode::Enable } else { FlagSetMode::Disable };
+        // SAFETY: whoever writes a world has it alone, and does one thing after the other.
+        #[allow(unsafe_code)]
+        unsafe { self.env.set_flags(EnvFlags::NO_META_SYNC, flag) }.map_err(|error| in_words(&error.into()))?;
         loop {
             match self.try_write(batch, meta) {
                 Ok(()) => break,
@@ -204,7 +212,10 @@ impl Store {
             }
         }
         // On Linux LMDB writes its meta page through (O_DSYNC); elsewhere a drive may still hold it.
-        if cfg!(target_os = "linux") || self.protocol != Protocol::Plain { Ok(()) } else { self.sync() }
+        if !lags && cfg!(not(target_os = "linux")) {
+            self.sync()?;
+        }
+        Ok(!lags || self.protocol != Protocol::Lagging)
     }
 
     /// Makes all that was committed durable, also where a commit alone does not.
@@ -247,16 +258,12 @@ impl Press {
 }
 
 impl Shelf for Press {
-    fn write(&mut self, batch: &Batch, meta: &[u8]) -> Result<(), String> {
-        self.store()?.write(batch, meta)
+    fn write(&mut self, batch: &Batch, meta: &[u8], may_lag: bool) -> Result<bool, String> {
+        self.store()?.write(batch, meta, may_lag)
     }
 
     fn sync(&mut self) -> Result<(), String> {
         self.store()?.sync()
-    }
-
-    fn is_plain(&self) -> bool {
-        self.store.as_ref().is_none_or(|store| store.protocol != Protocol::Lagging)
     }
 
     fn reopen(&mut self) -> Result<LogEnd, String> {

@@ -300,7 +300,7 @@ fn tamper(dir: &Path, edit: impl FnOnce(&mut Batch, &Store, Vec<u8>) -> Vec<u8>)
     let meta = store.dbs.meta.get(&txn, super::store::META_KEY).unwrap().unwrap().to_vec();
     drop(txn);
     let meta = edit(&mut batch, &store, meta);
-    store.write(&batch, &meta).unwrap();
+    store.write(&batch, &meta, false).unwrap();
     Store::close(store);
 }
 
@@ -462,7 +462,7 @@ struct Filling {
 }
 
 impl Shelf for Filling {
-    fn write(&mut self, batch: &Batch, _: &[u8]) -> Result<(), String> {
+    fn write(&mut self, batch: &Batch, _: &[u8], _: bool) -> Result<bool, String> {
         self.writes_left = self.writes_left.saturating_sub(1);
         if self.writes_left == 0 && !self.room.load(Ordering::Relaxed) {
             return Err("the disk is full".into());
@@ -470,15 +470,11 @@ impl Shelf for Filling {
         if let Some((position, record)) = batch.heartwood.iter().last() {
             self.end = LogEnd { position, chain: record::decode(record, None).unwrap().chain };
         }
-        Ok(())
+        Ok(true)
     }
 
     fn sync(&mut self) -> Result<(), String> {
         Ok(())
-    }
-
-    fn is_plain(&self) -> bool {
-        true
     }
 
     fn reopen(&mut self) -> Result<LogEnd, String> {

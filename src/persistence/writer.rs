@@ -2,28 +2,25 @@
 //!
 //! Two protocols. *Plain*: a commit that returned is durable. *Lagging*: a commit that returned is durable once a later one,
 //! or a sync, has returned, so that under load each batch costs one flush of the disk instead of two. LMDB then writes its
-//! meta page without waiting for it; the flush of the next commit carries it along. `docs/durability.md` tells why both keep
-//! their word.
+//! meta page without waiting for it; the flush of the next commit carries it along. A commit that has no other behind it is plain
+//! also where the protocol is lagging. `docs/durability.md` tells why both keep their word.
 
 use super::batch::{Batch, Records};
 use std::collections::VecDeque;
 
 /// Where batches go. Tests have one that fails or waits when told to.
 pub(super) trait Shelf: Send {
-    /// Writes a batch, all of it or nothing.
+    /// Writes a batch, all of it or nothing. Answers whether it is durable; it is unless it `may_lag`.
     ///
     /// # Errors
     /// In words. What became of the batch is not known then, and nothing may be written before [`Shelf::reopen`].
-    fn write(&mut self, batch: &Batch, meta: &[u8]) -> Result<(), String>;
+    fn write(&mut self, batch: &Batch, meta: &[u8], may_lag: bool) -> Result<bool, String>;
 
     /// Makes all that was written durable.
     ///
     /// # Errors
     /// As for [`Shelf::write`]. Another sync proves nothing: the system may take the pages for written.
     fn sync(&mut self) -> Result<(), String>;
-
-    /// Whether what was written is durable when `write` returns.
-    fn is_plain(&self) -> bool;
 
     /// Closes, and opens anew for the plain protocol. Answers where the log ends there.
     ///
@@ -47,6 +44,8 @@ pub(super) struct LogEnd {
 pub(super) struct Commit<N> {
     pub(super) batch: Batch,
     pub(super) meta: Vec<u8>,
+    /// Whether it may become durable by the one behind it.
+    pub(super) may_lag: bool,
     /// Where the log ends with it.
     pub(super) end: LogEnd,
     pub(super) news: N,
@@ -75,10 +74,9 @@ impl<N> Writer<N> {
     /// In words. Then only [`Writer::fence`] leads on.
     pub(super) fn write(&mut self, commit: Commit<N>) -> Result<Vec<N>, String> {
         self.unsure.push_back(commit);
-        let Some(Commit { batch, meta, .. }) = self.unsure.back() else { return Ok(Vec::new()) };
-        self.shelf.write(batch, meta)?;
-        let lags = usize::from(!self.shelf.is_plain());
-        Ok(self.release(lags))
+        let Some(Commit { batch, meta, may_lag, .. }) = self.unsure.back() else { return Ok(Vec::new()) };
+        let is_durable = self.shelf.write(batch, meta, *may_lag)?;
+        Ok(self.release(usize::from(!is_durable)))
     }
 
     /// Where the log ended with the last commit that is durable for certain.
@@ -121,7 +119,7 @@ impl<N> Writer<N> {
         let mut whole = Batch::default();
         self.unsure.iter().for_each(|commit| whole.extend(&commit.batch, found.position));
         if let Some(last) = self.unsure.back() {
-            self.shelf.write(&whole, &last.meta)?;
+            self.shelf.write(&whole, &last.meta, false)?;
             self.shelf.sync()?;
         }
         Ok(self.release(0))
@@ -183,16 +181,14 @@ mod tests {
     }
 
     impl Shelf for Stub {
-        fn write(&mut self, batch: &Batch, _: &[u8]) -> Result<(), String> {
-            self.call("write", &batch.heartwood.iter().map(|(position, _)| position).collect::<Vec<_>>())
+        fn write(&mut self, batch: &Batch, _: &[u8], may_lag: bool) -> Result<bool, String> {
+            let is_durable = !may_lag || self.0.lock().unwrap().plain;
+            self.call("write", &batch.heartwood.iter().map(|(position, _)| position).collect::<Vec<_>>())?;
+            Ok(is_durable)
         }
 
         fn sync(&mut self) -> Result<(), String> {
             self.call("sync", &[])
-        }
-
-        fn is_plain(&self) -> bool {
-            self.0.lock().unwrap().plain
         }
 
         fn reopen(&mut self) -> Result<LogEnd, String> {
@@ -212,7 +208,7 @@ mod tests {
     fn commit(position: u64) -> Commit<u64> {
         let mut batch = Batch::default();
         batch.heartwood.push(position, |_| Ok::<_, ()>(())).unwrap();
-        Commit { batch, meta: vec![], end: end(position), news: position }
+        Commit { batch, meta: vec![], may_lag: true, end: end(position), news: position }
     }
 
     fn writer(plain: bool, fails: &[Option<bool>]) -> (Writer<u64>, Stub) {
@@ -232,6 +228,15 @@ mod tests {
         assert_eq!(lagging.settle(), Ok(vec![2]));
         assert_eq!(lagging.settle(), Ok(vec![]), "nothing is left to sync");
         assert_eq!(stub.0.lock().unwrap().calls, ["write", "write", "sync"]);
+    }
+
+    #[test]
+    fn a_commit_that_may_not_lag_is_told_at_once_and_takes_the_one_before_along() {
+        let (mut writer, stub) = writer(false, &[]);
+        assert_eq!(writer.write(commit(1)), Ok(vec![]));
+        assert_eq!(writer.write(Commit { may_lag: false, ..commit(2) }), Ok(vec![1, 2]));
+        assert!(writer.is_settled());
+        assert_eq!(stub.0.lock().unwrap().calls, ["write", "write"]);
     }
 
     #[test]

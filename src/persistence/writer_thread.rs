@@ -1,9 +1,11 @@
-//! The thread that commits. It has one order at a time, so that whoever gives them makes the next batch meanwhile.
+//! Where commits are written: by a thread of their own, so that whoever gives the orders makes the next batch meanwhile; or at
+//! once, where that costs less than to wake the thread. There is one order at a time.
 
 use super::batch::Records;
 use super::writer::{Commit, LogEnd, Writer};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// What is to be done.
@@ -30,6 +32,8 @@ pub(super) struct Answer<N> {
 
 /// The way to the thread. Dropping it ends the thread once its order is done, and closes what it writes to.
 pub(super) struct WriterThread<N> {
+    /// Gone only while it is dropped.
+    writer: Option<Arc<Mutex<Writer<N>>>>,
     orders: Option<Sender<Order<N>>>,
     answers: Receiver<Answer<N>>,
     thread: Option<JoinHandle<()>>,
@@ -44,29 +48,18 @@ impl<N: Send + 'static> WriterThread<N> {
     ///
     /// # Errors
     /// The system has no thread for it.
-    pub(super) fn start(mut writer: Writer<N>) -> std::io::Result<Self> {
+    pub(super) fn start(writer: Writer<N>) -> std::io::Result<Self> {
+        let writer = Arc::new(Mutex::new(writer));
+        let its_writer = writer.clone();
         let (orders, incoming) = bounded::<Order<N>>(1);
         let (outgoing, answers) = bounded(1);
         let thread = std::thread::Builder::new().name("alembic-writer".into()).spawn(move || {
+            // Whoever awaits an answer hears that none comes.
             let _ = catch_unwind(AssertUnwindSafe(|| {
-                for order in incoming {
-                    let result = match order {
-                        Order::Write(commit) => writer.write(commit),
-                        Order::Settle => writer.settle(),
-                        Order::Fence(commit) => {
-                            commit.into_iter().for_each(|commit| writer.add_unwritten(commit));
-                            writer.fence()
-                        }
-                    };
-                    let (sure, is_settled, spare) = (writer.sure(), writer.is_settled(), writer.take_spare());
-                    if outgoing.send(Answer { result, sure, is_settled, spare }).is_err() {
-                        break;
-                    }
-                }
+                incoming.iter().all(|order| outgoing.send(carry_out(order, &its_writer)).is_ok())
             }));
-            writer.close();
         })?;
-        Ok(Self { orders: Some(orders), answers, thread: Some(thread), is_busy: false })
+        Ok(Self { writer: Some(writer), orders: Some(orders), answers, thread: Some(thread), is_busy: false })
     }
 
     /// Whether an order is under way.
@@ -74,7 +67,15 @@ impl<N: Send + 'static> WriterThread<N> {
         self.is_busy
     }
 
-    /// Gives an order. The one before was answered.
+    /// Carries an order out here and now. The one before was answered.
+    ///
+    /// # Errors
+    /// In words: there is no writer.
+    pub(super) fn do_now(&mut self, order: Order<N>) -> Result<Answer<N>, String> {
+        self.writer.as_deref().map(|writer| carry_out(order, writer)).ok_or_else(|| GONE.to_string())
+    }
+
+    /// Gives an order to the thread. The one before was answered.
     pub(super) fn order(&mut self, order: Order<N>) {
         // A thread that is gone is noticed where its answer is awaited.
         let _ = self.orders.as_ref().map(|orders| orders.send(order));
@@ -113,5 +114,22 @@ impl<N> Drop for WriterThread<N> {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        if let Some(writer) = self.writer.take().and_then(Arc::into_inner) {
+            writer.into_inner().unwrap_or_else(PoisonError::into_inner).close();
+        }
     }
+}
+
+fn carry_out<N>(order: Order<N>, writer: &Mutex<Writer<N>>) -> Answer<N> {
+    let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+    let result = match order {
+        Order::Write(commit) => writer.write(commit),
+        Order::Settle => writer.settle(),
+        Order::Fence(commit) => {
+            commit.into_iter().for_each(|commit| writer.add_unwritten(commit));
+            writer.fence()
+        }
+    };
+    let (sure, is_settled, spare) = (writer.sure(), writer.is_settled(), writer.take_spare());
+    Answer { result, sure, is_settled, spare }
 }

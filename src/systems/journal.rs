@@ -88,16 +88,13 @@ fn exchange_with_alembic(mut journal: ResMut<Journal>, mut pipeline: ResMut<Pipe
         alembic.redeliver();
     }
     let replies: Vec<Reply> = alembic.replies().try_iter().collect();
-    pipeline.waits_for_disk = false;
-    while let Some(message) = pipeline.numbered.front() {
-        if alembic.append_envelope(message.sequence, message.envelope.clone()).is_err() {
-            pipeline.waits_for_disk = true;
-            break;
-        }
-        if let Some(message) = pipeline.numbered.pop_front() {
-            pipeline.journaling.insert(message.sequence, message);
-        }
+    let count = pipeline.numbered.len().min(alembic.room());
+    let envelopes = pipeline.numbered.iter().take(count).map(|message| (message.sequence, message.envelope.clone()));
+    if alembic.append_envelopes(envelopes.collect()).is_ok() {
+        let handed_over: Vec<_> = pipeline.numbered.drain(..count).collect();
+        pipeline.journaling.extend(handed_over.into_iter().map(|message| (message.sequence, message)));
     }
+    pipeline.waits_for_disk = !pipeline.numbered.is_empty();
     for reply in replies {
         match reply {
             Reply::Durable { envelopes, outcomes, .. } => {

@@ -10,18 +10,14 @@ use std::time::Duration;
 struct Stalled(Arc<(Mutex<bool>, Condvar)>);
 
 impl Shelf for Stalled {
-    fn write(&mut self, _: &Batch, _: &[u8]) -> Result<(), String> {
+    fn write(&mut self, _: &Batch, _: &[u8], may_lag: bool) -> Result<bool, String> {
         let (goes, changed) = &*self.0;
         drop(changed.wait_while(goes.lock().unwrap(), |goes| !*goes).unwrap());
-        Ok(())
+        Ok(!may_lag)
     }
 
     fn sync(&mut self) -> Result<(), String> {
-        self.write(&Batch::default(), &[])
-    }
-
-    fn is_plain(&self) -> bool {
-        false
+        self.write(&Batch::default(), &[], false).map(drop)
     }
 
     fn reopen(&mut self) -> Result<LogEnd, String> {
