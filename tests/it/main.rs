@@ -6,10 +6,13 @@ mod bad_input;
 mod copies;
 mod example_worlds;
 mod export;
+mod faults;
 mod hostile;
 mod kills;
 mod language_doc;
 mod library;
+mod long_run;
+mod producers;
 mod program;
 mod reader;
 #[cfg(all(feature = "window", target_os = "linux"))]

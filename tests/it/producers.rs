@@ -1,0 +1,24 @@
+//! A world in which several produce messages at once: the console, timers, objects that post to others in their turns, and one
+//! that posts in its ticks. Each counts its own, and `sink` counts what it got of each.
+
+/// Makes it. Nothing moves yet.
+pub(crate) const SETTING: &str = r#"create_counter tally n=0
+add_method tally selector=count source="function(self) self.n += 1 post(world.sink, 'take', 'tally') return self.n end"
+add_method tally selector=fail source="function(self) self.n += 1 post(world.sink, 'take', 'nobody') error('as it was told to') end"
+create_sink sink tally=0 beats=0 ring=0 walker=0
+add_method sink selector=take source="function(self, who) self[who] += 1 end"
+create_beats beats n=0
+add_method beats selector=beat source="function(self) self.n += 1 post(world.sink, 'take', 'beats') end"
+clone proto as=ring n=0
+add_method ring selector=hop source="function(self, left) self.n += 1 post(world.sink, 'take', 'ring') if left > 0 then post(self, 'hop', left - 1) end end"
+clone proto as=walker n=0
+add_method walker selector=step source="function(self, seconds) self.n += 1 self.x = (self.x + 60 * seconds) % 500 if self.n % 5 == 0 then post(world.sink, 'take', 'walker') end end"
+= every(0.05, world.beats, "beat"):rename("metronome")
+set metronome due=false
+"#;
+
+/// Lets it move.
+pub(crate) const START: &str = "start_stepping walker\n= (function() world.metronome.due = now() end)()\n";
+
+/// Brings it to rest, once what is posted has been delivered.
+pub(crate) const QUIET: &str = "stop_stepping walker\nset metronome due=false\n";
