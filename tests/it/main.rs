@@ -9,6 +9,7 @@ mod export;
 mod faults;
 mod hostile;
 mod kills;
+mod kills_of_many;
 mod language_doc;
 mod library;
 mod long_run;

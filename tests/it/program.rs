@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::time::Duration;
 
 /// The id of every world made here, so that equal input gives equal hashes.
 pub(crate) const WORLD_ID: &str = "00000000-0000-4000-8000-000000000001";
@@ -72,6 +73,39 @@ pub(crate) fn log_from(world: &Path, sequence: u64) -> Vec<Json> {
     command.arg(world);
     let log = String::from_utf8(run(command, b"").stdout).expect("UTF-8");
     log.lines().map(|line| serde_json::from_str(line).expect("each record is JSON")).collect()
+}
+
+/// Opens the world, says the lines as fast as they are taken, and kills it after a while. The answers that came whole: the one
+/// that the kill cut off is no acknowledgement.
+pub(crate) fn talk_until_killed(
+    world: &Path,
+    lines: impl Iterator<Item = String> + Send + 'static,
+    after: Duration,
+) -> Vec<Json> {
+    let mut command = workbench(["--headless", "--json", "--world"]);
+    let mut child = command.arg(world).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
+    let mut input = child.stdin.take().expect("a pipe");
+    let output = child.stdout.take().expect("a pipe");
+    let writer = std::thread::spawn(move || {
+        for line in lines {
+            if input.write_all(line.as_bytes()).is_err() {
+                return;
+            }
+        }
+        // Without an end of the input the world goes on until it is killed.
+        while input.write_all(b"\n").is_ok() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    let reader = std::thread::spawn(move || {
+        let lines = BufReader::new(output).lines().map_while(Result::ok);
+        lines.filter_map(|line| serde_json::from_str(&line).ok()).collect()
+    });
+    std::thread::sleep(after);
+    child.kill().expect("the program is there");
+    child.wait().expect("the program ends");
+    writer.join().expect("the input is written");
+    reader.join().expect("the answers are read")
 }
 
 /// A headless world that is talked to line by line, as a process.
