@@ -81,11 +81,13 @@ impl Console {
             0..30 => "count tally\n".into(),
             30..45 => format!("set tally note={number} words=\"the note {number}\"\n"),
             45..48 => format!(
-                "add_method tally selector=greet source=\"function(self) return {number} end\"\n\
-                 greet tally\nundo_method tally selector=greet\n"
+                "= (function() local kid = world.tally:clone() \
+                 kid:add_method('greet', 'function(self) return {number} end') kid:greet() kid:delete() end)()\n"
             ),
             48..56 => "= (function() local kid = world.tally:clone() kid:count() kid:delete() end)()\n".into(),
-            56..57 => "clone tally as=kid\ndelete kid\n".into(),
+            // What was deleted and had a name is remembered for ever: a world grows by it.
+            56..57 if number % 4 == 0 => "clone tally as=kid\ndelete kid\n".into(),
+            56..57 => "document tally slot=n text=\"how often it was counted\"\n".into(),
             57..67 => "undo\n".into(),
             67..77 => "redo\n".into(),
             77..82 => "hop ring left=5\n".into(),
@@ -215,8 +217,8 @@ impl Figures {
         }
     }
 
-    /// Memory is flat where the median of the last quarter is at most an eighth and 8 MiB above that of the second quarter:
-    /// the first one warms up, and a leak of a hundred bytes a message would show in half an hour.
+    /// Memory is flat where the median of the last quarter is at most an eighth and 4 MiB above that of the second quarter:
+    /// the first one warms up. In half an hour a leak of fifty bytes a message would show.
     fn judge(&self) {
         for (what, measured) in [("just awake", &self.early), ("at the end", &self.late), ("one process", &self.alone)]
         {
@@ -226,7 +228,7 @@ impl Figures {
             }
             let of = |part: &[Memory]| median(part.iter().map(|memory| memory.anonymous));
             let [before, after] = [of(&measured[quarter..2 * quarter]), of(&measured[measured.len() - quarter..])];
-            assert!(after <= before + before / 8 + 8 * 1024, "{what}: {before} KiB became {after} KiB");
+            assert!(after <= before + before / 8 + 4 * 1024, "{what}: {before} KiB became {after} KiB");
         }
     }
 }

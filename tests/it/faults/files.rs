@@ -1,0 +1,1 @@
+//! Files that are held, stale, gone, or cut short.
