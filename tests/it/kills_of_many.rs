@@ -3,7 +3,7 @@
 //!
 //! `WORKBENCH_KILLS=1000 cargo test kills` makes as many.
 
-use super::producers::{QUIET, SETTING, START};
+use super::producers::{SETTING, START, bring_to_rest};
 use super::program::{Session, answers, log_from, show, talk_until_killed, verified_hash};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, HashMap};
@@ -176,7 +176,7 @@ fn no_kill_loses_or_doubles_what_several_producers_do() {
         }
         // Brought to rest, every message has its outcome, and the world wakes as it was.
         let mut session = Session::open(&world);
-        QUIET.lines().for_each(|line| assert_eq!(session.ask(line)["status"], "completed"));
+        bring_to_rest(&mut session);
         assert_eq!(session.close().1, Some(0));
         let hash = verified_hash(&world);
         books.read(&world);

@@ -3,7 +3,7 @@
 //!
 //! `WORKBENCH_LONG_RUN=30 cargo test long_run -- --nocapture` goes on for as many minutes; the figures are printed at the end.
 
-use super::producers::{QUIET, SETTING, START};
+use super::producers::{SETTING, START, bring_to_rest};
 use super::program::{Session, answers, log_from, run, verified, verified_hash, workbench};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, VecDeque};
@@ -236,8 +236,7 @@ impl Figures {
 /// Brings everything that moves to rest, compares what the process holds with what is on disk, and wakes it once more.
 fn close_and_compare(mut session: Session, console: &mut Console, world: &Path, folder: &Path) {
     let _ = fs::remove_dir_all(folder);
-    QUIET.lines().for_each(|line| console.take_in(&session.ask(line)));
-    while !is_at_rest(&mut session) {}
+    bring_to_rest(&mut session).iter().for_each(|answer| console.take_in(answer));
     let told = session.ask(&format!("export {}", folder.display()));
     assert_eq!(told["status"], "answered", "{told}");
     assert_eq!(session.close().0, [] as [Json; 0]);
@@ -248,15 +247,6 @@ fn close_and_compare(mut session: Session, console: &mut Console, world: &Path, 
     assert_eq!(compared.status.code(), Some(0), "{}", String::from_utf8_lossy(&compared.stdout));
     assert_eq!(answers(world, b"").1, Some(0));
     assert_eq!(verified_hash(world), hash, "another world woke than was closed");
-}
-
-/// Whether nothing was posted any more between two looks at the counters.
-fn is_at_rest(session: &mut Session) -> bool {
-    let looks = [(); 2].map(|()| {
-        std::thread::sleep(Duration::from_millis(50));
-        ["ring", "beats", "sink"].map(|name| session.ask(&format!("describe {name}"))["result"].clone())
-    });
-    looks[0] == looks[1]
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! A world in which several produce messages at once: the console, timers, objects that post to others in their turns, and one
 //! that posts in its ticks. Each counts its own, and `sink` counts what it got of each.
 
+use super::program::Session;
+use serde_json::Value as Json;
+use std::time::Duration;
+
 /// Makes it. Nothing moves yet.
 pub(crate) const SETTING: &str = r#"create_counter tally n=0
 add_method tally selector=count source="function(self) self.n += 1 post(world.sink, 'take', 'tally') return self.n end"
@@ -20,5 +24,28 @@ set metronome due=false
 /// Lets it move.
 pub(crate) const START: &str = "start_stepping walker\n= (function() world.metronome.due = now() end)()\n";
 
-/// Brings it to rest, once what is posted has been delivered.
-pub(crate) const QUIET: &str = "stop_stepping walker\nset metronome due=false\n";
+/// Stops what moves. What is posted then, and what is set to be sent later, is still delivered.
+const QUIET: &str = "stop_stepping walker\nset metronome due=false\n";
+
+/// Stops what moves, and waits until nothing is under way and no timer is left that would fire. What was answered.
+pub(crate) fn bring_to_rest(session: &mut Session) -> Vec<Json> {
+    let told = QUIET.lines().map(|line| session.ask(line)).collect();
+    let mut look = || {
+        std::thread::sleep(Duration::from_millis(30));
+        let objects = session.ask("objects")["result"].clone();
+        let is_timer = |object: &Json| object["name"].is_null() && object["parents"][0] == "timer";
+        let timers = objects.as_array().unwrap().iter().any(is_timer);
+        let counters =
+            ["tally", "ring", "beats", "sink"].map(|name| session.ask(&format!("describe {name}"))["result"].clone());
+        (timers, counters)
+    };
+    let mut last = look();
+    for _ in 0..2_000 {
+        let next = look();
+        if !next.0 && next == last {
+            return told;
+        }
+        last = next;
+    }
+    panic!("it never came to rest: {last:?}");
+}
