@@ -620,3 +620,24 @@ fn a_tick_whose_messages_find_no_room_waits_and_is_the_same_when_the_world_is_re
     let report = Reader::open(&path).unwrap().verify(&mut TickReplay::new()).unwrap();
     assert_eq!((report.damages, report.world_hash), (vec![], hash));
 }
+
+#[test]
+fn a_timer_that_fires_while_too_many_messages_wait_goes_on() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NOW: AtomicU64 = AtomicU64::new(1_000);
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = Bench::open_at(&dir.path().join("w"), || NOW.load(Ordering::Relaxed));
+    world.ask("create_thing b seen=[]").unwrap();
+    world.ask(NOTE).unwrap();
+    world.ask("= every(1, world.b, 'note', 1)").unwrap();
+    NOW.store(2_500, Ordering::Relaxed);
+    world.app.update();
+    // It is on its way; then so many are under way.
+    let flood = 1_000_000..1_000_000 + pipeline::UNDER_WAY as u64;
+    world.app.world_mut().resource_mut::<pipeline::Pipeline>().settled.extend(flood.clone());
+    world.run_until(|replica| Bench::slot(replica, "b", "seen") == "[1]");
+    world.app.world_mut().resource_mut::<pipeline::Pipeline>().settled.retain(|number| !flood.contains(number));
+    NOW.store(3_500, Ordering::Relaxed);
+    world.run_until(|replica| Bench::slot(replica, "b", "seen") == "[1, 1]");
+    assert!(world.replica.problems.is_empty());
+}

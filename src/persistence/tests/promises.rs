@@ -2,6 +2,7 @@
 //! that flipped, an end without a close.
 
 use super::powercut::{child, child_variable};
+use super::store::Press;
 use super::*;
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
@@ -177,4 +178,21 @@ fn the_worlds_of_every_format_open() {
         opened += 1;
     }
     assert!(opened > 0);
+}
+
+#[test]
+fn a_data_file_that_is_gone_is_not_made_anew_after_a_failure() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("w");
+    let whole = history(&dir);
+    let [data, aside] = [dir.join("data.mdb"), parent.path().join("aside")];
+    let mut press = Press::new(Store::open(&dir, SMALL_MAP, Protocol::Plain).unwrap(), &dir, SMALL_MAP);
+    let end = press.reopen().unwrap();
+    std::fs::rename(&data, &aside).unwrap();
+    assert!(press.reopen().unwrap_err().contains("put it back"));
+    assert!(!data.exists());
+    std::fs::rename(&aside, &data).unwrap();
+    assert_eq!(press.reopen(), Ok(end));
+    Box::new(press).close();
+    assert_eq!(Reader::open(&dir).unwrap().verify(&mut Still).unwrap().world_hash, whole);
 }
