@@ -180,8 +180,9 @@ pub(super) fn start(beginning: Beginning, wake: Box<dyn Fn() + Send + Sync>) -> 
     let (requests, incoming) = unbounded();
     let (outgoing, replies) = unbounded();
     let admission = Arc::new(Admission::default());
-    let Beginning { shelf, ledger, redeliver, snapshots, first, end, witness, lock } = beginning;
+    let Beginning { shelf, mut ledger, redeliver, snapshots, first, end, witness, lock } = beginning;
     let position = ledger.last;
+    ledger.note_handed_over();
     let mut worker = Worker {
         writer: Writer::new(shelf, end),
         witness,
@@ -438,6 +439,7 @@ impl Worker {
             Request::Snapshot(objects) => {
                 self.write_ticks(batch)?;
                 self.snapshots.push_back((objects.into(), self.ledger.last));
+                self.ledger.note_handed_over();
                 Ok(())
             }
             Request::Redeliver => {

@@ -54,10 +54,10 @@ struct Mount(PathBuf);
 impl Mount {
     /// A small one in memory. `None`, said with its reason, where none may be mounted.
     fn in_memory(at: &Path, bytes: u64) -> Option<Self> {
-        Self::mount(at, &["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
+        Self::of(at, &["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
     }
 
-    fn mount(at: &Path, what: &[&str]) -> Option<Self> {
+    fn of(at: &Path, what: &[&str]) -> Option<Self> {
         fs::create_dir_all(at).unwrap();
         let mounted = Command::new("mount").args(what).arg(at).stderr(Stdio::piped()).output();
         match mounted {

@@ -196,3 +196,24 @@ fn a_data_file_that_is_gone_is_not_made_anew_after_a_failure() {
     Box::new(press).close();
     assert_eq!(Reader::open(&dir).unwrap().verify(&mut Still).unwrap().world_hash, whole);
 }
+
+#[test]
+fn ticks_that_a_whole_set_of_snapshots_holds_are_not_run_again() {
+    let [still, stepper] = ["still", "stepper"].map(ObjectId::genesis);
+    let (mut ledger, mut batch) = (Ledger::new(WORLD), Batch::default());
+    let tick = |number| Tick { number, started_at: 0, index: number - 1 };
+    let log = |ledger: &mut Ledger, number| ledger.step(tick(number), 1, &mut Batch::default()).unwrap();
+    log(&mut ledger, 1);
+    ledger.note_change(still, 1);
+    ledger.note_handed_over();
+    log(&mut ledger, 2);
+    ledger.note_handed_over();
+    log(&mut ledger, 3);
+    ledger.note_change(still, 3);
+    // Both sets are written only now, when what the first one holds has changed again.
+    ledger.snapshot(still, None, 1, &mut batch).unwrap();
+    ledger.note_snapshot_set(1);
+    ledger.snapshot(stepper, None, 2, &mut batch).unwrap();
+    ledger.note_snapshot_set(2);
+    assert_eq!(ledger.snapshots_through(), 2);
+}

@@ -116,7 +116,7 @@ fn a_disk_that_can_only_be_read_is_refused_with_a_sentence_and_reports_still_wor
 /// A file system in a file, whose kernel can be told by the second path that it is at fault: then it is written no more, also not
 /// by who has its files open. `None`, said with its reason, where there can be none.
 fn fragile(image: &Path, at: &Path) -> Option<(Mount, std::path::PathBuf)> {
-    let mount = Mount::mount(at, &["-o", "loop,errors=remount-ro", image.to_str()?])?;
+    let mount = Mount::of(at, &["-o", "loop,errors=remount-ro", image.to_str()?])?;
     let mounts = fs::read_to_string("/proc/mounts").ok()?;
     let line = mounts.lines().find(|line| line.split(' ').nth(1) == at.to_str())?;
     let device = Path::new(line.split(' ').next()?).file_name()?;
