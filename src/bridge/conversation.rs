@@ -56,13 +56,23 @@ pub(super) struct Conversation {
     last_ticket: u64,
     /// After a gap, until the full state comes: events about tickets up to this one may be lost.
     lost_up_to: Option<u64>,
+    /// Whether the replica is the world's: not before the full state came, and not after a gap.
+    knows: bool,
     closed: bool,
 }
 
 impl Conversation {
     pub(super) fn new(port: Port) -> Self {
         let entries = VecDeque::new();
-        Self { port, replica: Replica::default(), entries, last_ticket: 0, lost_up_to: None, closed: false }
+        Self {
+            port,
+            replica: Replica::default(),
+            entries,
+            last_ticket: 0,
+            lost_up_to: None,
+            knows: false,
+            closed: false,
+        }
     }
 
     /// The port, for waiting on it.
@@ -135,6 +145,7 @@ impl Conversation {
             }
             Received::Gap(missed) => {
                 self.lost_up_to = Some(self.last_ticket);
+                self.knows = false;
                 return Some(LogEvent {
                     level: crate::object::LogLevel::Warning,
                     message: format!("{missed} events were lost here; the full state is asked for"),
@@ -179,6 +190,7 @@ impl Conversation {
             }
             StateUpdateEvent::TurnsDurable { sequences } => self.end_durable(|sequence| sequences.contains(&sequence)),
             StateUpdateEvent::FullState { status, .. } => {
+                self.knows = true;
                 // The world read these tickets before it was asked for the full state.
                 let lost = self.lost_up_to.take().unwrap_or_default();
                 for entry in &mut self.entries {
@@ -241,8 +253,13 @@ impl Conversation {
 
     /// The answer to the oldest line, once there is one.
     pub(super) fn next_answer(&mut self) -> Option<(u64, Answer)> {
-        if !matches!(self.entries.front()?.stage, Stage::Ended(_)) {
-            return None;
+        match &self.entries.front()?.stage {
+            // It is answered from the replica.
+            Stage::Ended(Answer::Local(command)) if *command != LocalCommand::Quit && !self.knows && !self.closed => {
+                return None;
+            }
+            Stage::Ended(_) => {}
+            _ => return None,
         }
         let entry = self.entries.pop_front()?;
         self.send_what_may_go();
@@ -338,6 +355,20 @@ mod tests {
         assert!(matches!(conversation.next_answer(), Some((2, Answer::Message { .. }))), "it settled, and is durable");
         assert!(matches!(conversation.next_answer(), Some((3, Answer::InDoubt { sequence: None, .. }))));
         assert!(conversation.next_answer().is_none(), "the fourth was said after the gap");
+    }
+
+    #[test]
+    fn what_the_console_knows_is_told_once_it_knows_it() {
+        let mut conversation = conversation(&["objects", "quit"]);
+        assert!(conversation.next_answer().is_none(), "nothing was told of the world yet");
+        hear(&mut conversation, full_state(0));
+        assert!(matches!(conversation.next_answer(), Some((1, Answer::Local(LocalCommand::Objects)))));
+        conversation.take_in(Received::Gap(3));
+        conversation.say(3, Ok("problems".into()));
+        assert!(matches!(conversation.next_answer(), Some((2, Answer::Local(LocalCommand::Quit)))));
+        assert!(conversation.next_answer().is_none(), "some of it was lost");
+        hear(&mut conversation, full_state(0));
+        assert!(matches!(conversation.next_answer(), Some((3, _))));
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub struct TickEnd {
     /// An object that worked too long by the clock: then the tick did not happen, for it might have come to its end
     /// elsewhere.
     pub late: Option<ObjectId>,
+    /// Its messages found no room: then the tick did not happen either, for what becomes of it may depend on nothing but the
+    /// world.
+    pub waits: bool,
 }
 
 /// Whether an object steps: it says so in a slot of its own.
@@ -45,7 +48,7 @@ pub fn steps(objects: &dyn Objects, id: ObjectId) -> bool {
 }
 
 impl Vm {
-    /// Runs a tick of these objects, which step in this order, on `base`, which stays as it is.
+    /// Runs a tick of these objects, which step in this order, on `base`, which stays as it is. It may post `room` messages.
     pub fn tick(
         &mut self,
         base: &dyn Objects,
@@ -58,8 +61,8 @@ impl Vm {
         let fuel = FUEL_AT_LEAST + FUEL_TOGETHER * i64::try_from(objects.len()).unwrap_or(i64::MAX / FUEL_TOGETHER);
         let frame =
             Frame { world_id, message_id: id, seed: tick.number.wrapping_mul(0x9e37_79b9), issued_at: tick.now_ms() };
-        if let Ok(end) = self.step(base, frame, objects, fuel, room) {
-            return end;
+        if let Ok(end) = self.step(base, frame, objects, fuel) {
+            return self.with_room(end, room);
         }
         let alone = |object: &ObjectId| {
             let bits = object.0.as_u64_pair();
@@ -68,8 +71,7 @@ impl Vm {
         let mut after = Draft::on(base);
         let mut end = TickEnd::default();
         for object in objects {
-            let room = room.saturating_sub(end.posts.len());
-            match self.step(&after, alone(object), &[*object], fuel, room) {
+            match self.step(&after, alone(object), &[*object], fuel) {
                 Ok(of) => {
                     of.changes.iter().for_each(|change| after.apply(change.clone()));
                     end.changes.extend(of.changes);
@@ -91,19 +93,20 @@ impl Vm {
                 }
             }
         }
-        end
+        self.with_room(end, room)
     }
 
-    fn step(
-        &mut self,
-        base: &dyn Objects,
-        frame: Frame,
-        objects: &[ObjectId],
-        fuel: i64,
-        room: usize,
-    ) -> Result<TickEnd, Fault> {
+    fn with_room(&mut self, end: TickEnd, room: usize) -> TickEnd {
+        if end.posts.len() <= room {
+            return end;
+        }
+        self.forget_all();
+        TickEnd { waits: true, ..TickEnd::default() }
+    }
+
+    fn step(&mut self, base: &dyn Objects, frame: Frame, objects: &[ObjectId], fuel: i64) -> Result<TickEnd, Fault> {
         let mut services = NoServices;
-        let mut active = RefCell::new(Active::new(Draft::on(base), &mut services, frame, room));
+        let mut active = RefCell::new(Active::new(Draft::on(base), &mut services, frame, usize::MAX));
         self.run(&mut active, Some(fuel), |vm, active| {
             for id in objects {
                 // One that an earlier one of this tick deleted or stopped.
@@ -116,7 +119,7 @@ impl Vm {
             Ok(())
         })?;
         let Active { draft, logs, posts, .. } = active.into_inner();
-        Ok(TickEnd { changes: draft.into_changes(), logs, posts, stopped: Vec::new(), late: None })
+        Ok(TickEnd { changes: draft.into_changes(), logs, posts, ..TickEnd::default() })
     }
 }
 

@@ -205,7 +205,11 @@ fn lost_outcome() -> Outcome {
 /// Makes a whole world beside its place and moves it there.
 fn make(dir: &Path, new: NewWorld, now_ms: u64, map_bytes: usize) -> Result<(), OpenError> {
     let site = BuildingSite::beside(dir)?;
-    let lock = WorldLock::take(site.path(), now_ms)?;
+    let lock = WorldLock::take(site.path(), now_ms).map_err(|error| match error {
+        // Nobody asked for the folder beside it.
+        OpenError::Unusable { reason, .. } => unusable(dir, &reason),
+        other => other,
+    })?;
     let store = Store::open(site.path(), map_bytes, Protocol::Plain).map_err(|error| store_error(dir, error))?;
     let written =
         genesis(&new, now_ms).and_then(|(batch, meta)| store.write(&batch, &meta, false)).and_then(|_| store.sync());

@@ -51,14 +51,6 @@ pub(super) struct Mark {
     pub(super) count: u64,
 }
 
-/// The positions of an object's changes that no snapshot holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Dirt {
-    /// At or before the first.
-    first: u64,
-    last: u64,
-}
-
 /// An envelope that has no outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct OpenMessage {
@@ -86,8 +78,12 @@ pub(super) struct Ledger {
     pub(super) suspended: BTreeMap<u64, Suspension>,
     pub(super) marks: BTreeMap<ObjectId, Mark>,
     pub(super) set_hash: u64,
-    dirt: BTreeMap<ObjectId, Dirt>,
+    /// Changes that no snapshot holds: of each object the first one, and the first one after each set of snapshots that was
+    /// handed over since and waits. Never empty for an object.
+    dirt: BTreeMap<ObjectId, VecDeque<u64>>,
     firsts: BTreeSet<(u64, ObjectId)>,
+    /// Where the newest set of snapshots stands that was handed over.
+    handed_over: u64,
     /// Ticks that the world has had.
     pub(super) ticks: u64,
     /// Positions of ticks that are in no whole set of snapshots: what they changed nobody lists.
@@ -164,21 +160,31 @@ impl Ledger {
 
     /// Notes that an object changed at a position.
     pub(super) fn note_change(&mut self, id: ObjectId, position: u64) {
-        self.dirt.entry(id).and_modify(|dirt| dirt.last = dirt.last.max(position)).or_insert_with(|| {
-            self.firsts.insert((position, id));
-            Dirt { first: position, last: position }
-        });
+        let changes = self.dirt.entry(id).or_default();
+        match changes.back() {
+            Some(newest) if *newest > self.handed_over => return,
+            Some(_) => {}
+            None => _ = self.firsts.insert((position, id)),
+        }
+        changes.push_back(position);
+    }
+
+    /// Notes that objects were handed over as they stand at the end of the log. What changes from here on is not in their
+    /// snapshots, also where these are written later.
+    pub(super) fn note_handed_over(&mut self) {
+        self.handed_over = self.last;
     }
 
     /// Notes that the Sapwood holds the object as it stands at a position.
     fn note_snapshot(&mut self, id: ObjectId, position: u64) {
-        let Some(dirt) = self.dirt.get_mut(&id) else { return };
-        self.firsts.remove(&(dirt.first, id));
-        if dirt.last <= position {
-            self.dirt.remove(&id);
-        } else {
-            dirt.first = dirt.first.max(position + 1);
-            self.firsts.insert((dirt.first, id));
+        let Some(changes) = self.dirt.get_mut(&id) else { return };
+        self.firsts.remove(&(changes.front().copied().unwrap_or_default(), id));
+        while changes.front().is_some_and(|change| *change <= position) {
+            changes.pop_front();
+        }
+        match changes.front() {
+            Some(first) => _ = self.firsts.insert((*first, id)),
+            None => _ = self.dirt.remove(&id),
         }
     }
 

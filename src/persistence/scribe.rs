@@ -86,7 +86,8 @@ impl Scribe {
         wake: Box<dyn Fn() + Send + Sync>,
         admission: Arc<Admission>,
     ) -> std::io::Result<Self> {
-        let Beginning { shelf, ledger, redeliver, snapshots, first, end, witness, lock } = beginning;
+        let Beginning { shelf, mut ledger, redeliver, snapshots, first, end, witness, lock } = beginning;
+        ledger.note_handed_over();
         Ok(Self {
             writer: WriterThread::start(Writer::new(shelf, end))?,
             witness,
@@ -337,6 +338,7 @@ impl Scribe {
             Request::Snapshot(objects) => {
                 self.write_ticks()?;
                 self.snapshots.push_back((objects.into(), self.ledger.last));
+                self.ledger.note_handed_over();
                 Ok(())
             }
             Request::Redeliver => {

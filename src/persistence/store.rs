@@ -270,6 +270,13 @@ impl Shelf for Press {
         if let Some(store) = self.store.take() {
             store.close();
         }
+        // Where it is gone, LMDB would make an empty one.
+        if !self.dir.join(DATA_FILE).is_file() {
+            return Err(format!(
+                "`{DATA_FILE}` is gone from {}; put it back, and it goes on by itself",
+                self.dir.display()
+            ));
+        }
         let store = Store::open(&self.dir, self.map_bytes, Protocol::Plain).map_err(|error| in_words(&error))?;
         let end = store.end();
         self.store = Some(store);

@@ -2,7 +2,7 @@
 
 use super::authorship::Authorship;
 use super::history::History;
-use super::pipeline::{Clock, DeliveryBudget, Pipeline, Turn, UNDER_WAY};
+use super::pipeline::{Clock, DeliveryBudget, Pipeline, TIMER, Turn, UNDER_WAY};
 use super::schedule::FrameSystems;
 use crate::components::{EntityObjects, ObjectData, ObjectIndex};
 use crate::language::{Limits, TurnRequest, Vm, VmError};
@@ -45,7 +45,9 @@ fn deliver_messages(
     while let Some(message) = pipeline.ready.pop_front() {
         let request =
             TurnRequest { world_id: pipeline.world_id, sequence: message.sequence, envelope: &message.envelope };
-        let room = UNDER_WAY.saturating_sub(pipeline.waiting() + posted);
+        // A timer's message posts one in its own stead: where it found no room, the timer would be still from then on.
+        let at_least = usize::from(message.envelope.sender_id == TIMER);
+        let room = UNDER_WAY.saturating_sub(pipeline.waiting() + posted).max(at_least);
         let (outcome, posts) = turn(&mut voices, &frame, &request, &history.0, room);
         posted += posts.len();
         outcome.changes().iter().for_each(|change| frame.apply(change.clone()));

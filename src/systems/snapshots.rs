@@ -52,7 +52,8 @@ pub(super) fn take_snapshots(
     mut dirty: ResMut<Dirty>,
 ) {
     let few = dirty.turns < threshold && dirty.ticks < Dirty::TICKS;
-    if few || dirty.objects.is_empty() {
+    // While nothing can be written they stay noted: a later set must hold all that ticks changed until then.
+    if few || dirty.objects.is_empty() || journal.read_only().is_some() {
         return;
     }
     let Dirty { objects: changed, .. } = std::mem::take(&mut *dirty);

@@ -128,13 +128,14 @@ fn run_ticks(world: &mut World, reading: &mut QueryState<ObjectData>, writing: &
         steps.due(&clock)
     };
     let Some(mut voices) = world.remove_non_send::<Voices>() else { return };
-    while due > 0 {
+    let mut has_room = true;
+    while due > 0 && has_room {
         due -= 1;
         let Some(tick) = world.resource_mut::<Steps>().next() else { break };
         let objects: Vec<ObjectId> = world.resource::<Steps>().objects.iter().copied().collect();
         let pipeline = world.resource::<Pipeline>();
         let (world_id, room) = (pipeline.world_id, UNDER_WAY.saturating_sub(pipeline.waiting()));
-        let TickEnd { changes, logs, posts, stopped, late } = {
+        let TickEnd { changes, logs, posts, stopped, late, waits } = {
             let query = reading.query(world);
             let base = EntityObjects::new(world.resource::<ObjectIndex>(), &query);
             let mut run = |objects: &[ObjectId]| {
@@ -153,6 +154,13 @@ fn run_ticks(world: &mut World, reading: &mut QueryState<ObjectData>, writing: &
             (steps.ticks, steps.run, steps.late) = (tick.number - 1, None, Some(late));
             stop(world, late, clock);
             break;
+        }
+        if waits {
+            // It runs again when fewer messages are under way.
+            let mut steps = world.resource_mut::<Steps>();
+            (steps.ticks, steps.run) = (tick.number - 1, None);
+            has_room = false;
+            continue;
         }
         for change in &changes {
             settle::apply(world, writing, change);
@@ -192,7 +200,7 @@ fn run_ticks(world: &mut World, reading: &mut QueryState<ObjectData>, writing: &
         }
     }
     world.insert_non_send(voices);
-    let wait = world.resource::<Steps>().wait(&clock);
+    let wait = if has_room { world.resource::<Steps>().wait(&clock) } else { Duration::from_secs(1) / TICKS_A_SECOND };
     world.resource::<Alarm>().ring_in(wait);
 }
 

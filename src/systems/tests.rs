@@ -590,3 +590,54 @@ fn a_timer_that_is_set_in_a_step_fires() {
     world.ask("start_stepping a").unwrap();
     world.run_until(|replica| Bench::slot(replica, "b", "seen") == "[1]");
 }
+
+#[test]
+fn a_tick_whose_messages_find_no_room_waits_and_is_the_same_when_the_world_is_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w");
+    let mut world = Bench::open_with(&path, Clock { unix_ms: || 1_000, monotonic: ticking });
+    world.ask("create_thing b n=0").unwrap();
+    world.ask("add_method b selector=take source=\"function(self) self.n += 1 end\"").unwrap();
+    world.ask("create_thing a n=0").unwrap();
+    world.ask("add_method a selector=step source=\"function(self) self.n += 1 post(world.b, 'take') end\"").unwrap();
+    world.ask("start_stepping a").unwrap();
+    let number = |replica: &Replica, object| Bench::slot(replica, object, "n").parse::<f64>().unwrap();
+    world.run_until(|replica| number(replica, "b") > 3.0);
+    // As if so many were under way.
+    let flood = 1_000_000..1_000_000 + pipeline::UNDER_WAY as u64;
+    world.app.world_mut().resource_mut::<pipeline::Pipeline>().settled.extend(flood.clone());
+    let stood = number(&world.replica, "a");
+    (0..20).for_each(|_| world.app.update());
+    world.run_until(|replica| number(replica, "b") == number(replica, "a"));
+    assert!(number(&world.replica, "a") <= stood + 1.0, "it went on without its messages");
+    assert_eq!(Bench::slot(&world.replica, "a", "stepping"), "true");
+    world.app.world_mut().resource_mut::<pipeline::Pipeline>().settled.retain(|number| !flood.contains(number));
+    world.run_until(|replica| number(replica, "a") > stood + 5.0);
+    world.ask("stop_stepping a").unwrap();
+    world.run_until(|replica| number(replica, "b") == number(replica, "a"));
+    let hash = world.hash();
+    close_world(&mut world.app);
+    let report = Reader::open(&path).unwrap().verify(&mut TickReplay::new()).unwrap();
+    assert_eq!((report.damages, report.world_hash), (vec![], hash));
+}
+
+#[test]
+fn a_timer_that_fires_while_too_many_messages_wait_goes_on() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NOW: AtomicU64 = AtomicU64::new(1_000);
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = Bench::open_at(&dir.path().join("w"), || NOW.load(Ordering::Relaxed));
+    world.ask("create_thing b seen=[]").unwrap();
+    world.ask(NOTE).unwrap();
+    world.ask("= every(1, world.b, 'note', 1)").unwrap();
+    NOW.store(2_500, Ordering::Relaxed);
+    world.app.update();
+    // It is on its way; then so many are under way.
+    let flood = 1_000_000..1_000_000 + pipeline::UNDER_WAY as u64;
+    world.app.world_mut().resource_mut::<pipeline::Pipeline>().settled.extend(flood.clone());
+    world.run_until(|replica| Bench::slot(replica, "b", "seen") == "[1]");
+    world.app.world_mut().resource_mut::<pipeline::Pipeline>().settled.retain(|number| !flood.contains(number));
+    NOW.store(3_500, Ordering::Relaxed);
+    world.run_until(|replica| Bench::slot(replica, "b", "seen") == "[1, 1]");
+    assert!(world.replica.problems.is_empty());
+}

@@ -2,12 +2,9 @@
 //!
 //! `WORKBENCH_KILLS=200 cargo test kills` runs as many as it says.
 
-use super::program::{answers, log, verified_hash, workbench};
-use serde_json::Value as Json;
+use super::program::{answers, log, talk_until_killed, verified_hash};
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 /// Kills in an ordinary run.
@@ -50,28 +47,8 @@ fn no_kill_loses_an_acknowledged_message_or_applies_one_twice() {
 
 /// Streams messages and kills the process; the acknowledged counts.
 fn count_until_killed(world: &Path, after: Duration) -> Vec<u64> {
-    let mut command = workbench(["--headless", "--json", "--world"]);
-    let mut child = command.arg(world).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut input = child.stdin.take().unwrap();
-    let output = child.stdout.take().unwrap();
-    let writer = std::thread::spawn(move || {
-        for _ in 0..OFFERED {
-            if input.write_all(b"count tally\n").is_err() {
-                return;
-            }
-        }
-    });
-    let reader = std::thread::spawn(move || {
-        let lines = BufReader::new(output).lines().map_while(Result::ok);
-        // The line that the kill cut off was not printed whole: it is no acknowledgement.
-        let whole = lines.filter_map(|line| serde_json::from_str::<Json>(&line).ok());
-        whole.map(|answer| answer["result"].as_u64().unwrap_or_else(|| panic!("{answer}"))).collect::<Vec<u64>>()
-    });
-    std::thread::sleep(after);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    writer.join().unwrap();
-    reader.join().unwrap()
+    let answers = talk_until_killed(world, std::iter::repeat_n("count tally\n".to_string(), OFFERED), after);
+    answers.iter().map(|answer| answer["result"].as_u64().unwrap_or_else(|| panic!("{answer}"))).collect()
 }
 
 /// Counts whose outcome says that they were applied. One that was being delivered at two deaths in a row is given up:
@@ -106,23 +83,8 @@ fn no_kill_lets_an_undo_take_back_another_turn_than_it_would_have() {
                  add_method tally selector=count source=\"function(self) self.n += 1 return self.n end\"\n";
     assert_eq!(answers(&world, teach.as_bytes()).1, Some(0));
     for kill in 0..KILLS {
-        let mut command = workbench(["--headless", "--json", "--world"]);
-        let mut child = command.arg(&world).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut input = child.stdin.take().unwrap();
-        let mut output = child.stdout.take().unwrap();
-        let writer = std::thread::spawn(move || {
-            for _ in 0..OFFERED {
-                if input.write_all(b"count tally\ncount tally\nundo\nredo\nundo\n").is_err() {
-                    return;
-                }
-            }
-        });
-        let reader = std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
-        std::thread::sleep(Duration::from_micros(150_000 + 70_001 * kill));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        writer.join().unwrap();
-        reader.join().unwrap().unwrap();
+        let lines = std::iter::repeat_n("count tally\ncount tally\nundo\nredo\nundo\n".to_string(), OFFERED);
+        talk_until_killed(&world, lines, Duration::from_micros(150_000 + 70_001 * kill));
     }
     let n = answers(&world, b"get tally n\n").0[0]["result"].as_i64().unwrap();
     let entries = log(&world);

@@ -2,6 +2,7 @@
 //! that flipped, an end without a close.
 
 use super::powercut::{child, child_variable};
+use super::store::Press;
 use super::*;
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
@@ -173,4 +174,42 @@ fn the_worlds_of_every_format_open() {
         opened += 1;
     }
     assert!(opened > 0);
+}
+
+#[test]
+fn a_data_file_that_is_gone_is_not_made_anew_after_a_failure() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("w");
+    let whole = history(&dir);
+    let [data, aside] = [dir.join("data.mdb"), parent.path().join("aside")];
+    let mut press = Press::new(Store::open(&dir, SMALL_MAP, Protocol::Plain).unwrap(), &dir, SMALL_MAP);
+    let end = press.reopen().unwrap();
+    std::fs::rename(&data, &aside).unwrap();
+    assert!(press.reopen().unwrap_err().contains("put it back"));
+    assert!(!data.exists());
+    std::fs::rename(&aside, &data).unwrap();
+    assert_eq!(press.reopen(), Ok(end));
+    Box::new(press).close();
+    assert_eq!(Reader::open(&dir).unwrap().verify(&mut Still).unwrap().world_hash, whole);
+}
+
+#[test]
+fn ticks_that_a_whole_set_of_snapshots_holds_are_not_run_again() {
+    let [still, stepper] = ["still", "stepper"].map(ObjectId::genesis);
+    let (mut ledger, mut batch) = (Ledger::new(WORLD), Batch::default());
+    let tick = |number| Tick { number, started_at: 0, index: number - 1 };
+    let log = |ledger: &mut Ledger, number| ledger.step(tick(number), 1, &mut Batch::default()).unwrap();
+    log(&mut ledger, 1);
+    ledger.note_change(still, 1);
+    ledger.note_handed_over();
+    log(&mut ledger, 2);
+    ledger.note_handed_over();
+    log(&mut ledger, 3);
+    ledger.note_change(still, 3);
+    // Both sets are written only now, when what the first one holds has changed again.
+    ledger.snapshot(still, None, 1, &mut batch).unwrap();
+    ledger.note_snapshot_set(1);
+    ledger.snapshot(stepper, None, 2, &mut batch).unwrap();
+    ledger.note_snapshot_set(2);
+    assert_eq!(ledger.snapshots_through(), 2);
 }
