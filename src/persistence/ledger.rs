@@ -131,6 +131,11 @@ pub(super) struct Ledger {
     began_at: u64,
 }
 
+/// Of a message that a person sent, whether it takes another back.
+pub(super) fn asked(envelope: &Envelope) -> Option<bool> {
+    envelope.is_of_person().then(|| envelope.reversal().is_some())
+}
+
 impl Ledger {
     pub(super) fn new(world_id: Uuid) -> Self {
         Self { world_id, next_sequence: 1, ..Self::default() }
@@ -142,10 +147,10 @@ impl Ledger {
         self.open.insert(sequence, position);
     }
 
-    /// Notes who sent a message that has no outcome yet.
-    pub(super) fn note_sender(&mut self, sequence: u64, envelope: &Envelope) {
-        if envelope.is_of_person() {
-            self.asked.insert(sequence, envelope.reversal().is_some());
+    /// Notes who sent a message that has no outcome yet: see [`asked`].
+    pub(super) fn note_sender(&mut self, sequence: u64, asked: Option<bool>) {
+        if let Some(reverses) = asked {
+            self.asked.insert(sequence, reverses);
         }
     }
 
@@ -254,7 +259,7 @@ impl Ledger {
         let body = to_bytes(&WireEnvelope::from(envelope))?;
         let position = self.append(Kind::Envelope, sequence, &body, batch);
         self.note_envelope(sequence, position);
-        self.note_sender(sequence, envelope);
+        self.note_sender(sequence, asked(envelope));
         Ok(())
     }
 

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 mod powercut;
 mod promises;
+mod reading;
 
 const WORLD: Uuid = Uuid::from_u128(7);
 const SMALL_MAP: usize = 1 << 20;
