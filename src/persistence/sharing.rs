@@ -23,11 +23,10 @@ pub(super) struct Sharing {
 }
 
 impl Sharing {
-    /// A thread for each processor.
+    /// A thread for each processor. So much is fetched ahead that the others go on while one of them waits for its processor.
     pub(super) fn usual() -> Self {
         let processors = thread::available_parallelism().map_or(1, NonZero::get);
-        let (workers, chunk_bytes) = ((processors - 1).min(MOST_WORKERS), 128 << 10);
-        Self { workers, chunk_bytes, ahead_bytes: 3 * (workers + 1) * chunk_bytes }
+        Self { workers: (processors - 1).min(MOST_WORKERS), chunk_bytes: 64 << 10, ahead_bytes: 4 << 20 }
     }
 
     /// Works on each item and takes the results, in the order of the items. An item that could not be fetched ends it,
