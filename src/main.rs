@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use living_workbench::bridge::{self, Closing, exit};
-use living_workbench::persistence::{Alembic, Awakened, OpenError, open};
+use living_workbench::persistence::{Alembic, Awakened, OpenError, Progress, open_watched};
 use living_workbench::systems::TickReplay;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -250,7 +250,9 @@ fn wake(world: &std::path::Path, closing: &Closing) -> Result<(Awakened, Alembic
     let new = bridge::new_world().map_err(|error| Stop(exit::NO_WORLD, error.to_string()))?;
     let waker = closing.waker();
     let now_ms = (bridge::wall_clock().unix_ms)();
-    Ok(open(world, Some(new), now_ms, &mut TickReplay::new(), move || waker.wake())?)
+    let progress = Progress::new();
+    let wake = || open_watched(world, Some(new), now_ms, &mut TickReplay::new(), move || waker.wake(), &progress);
+    Ok(bridge::while_it_reads(&progress, wake)?)
 }
 
 #[cfg(feature = "window")]
@@ -263,7 +265,9 @@ fn show_window(world: &std::path::Path, closing: &Closing) -> Result<u8, Stop> {
     let late = LateWaker::default();
     let (clock, waker) = (bridge::wall_clock(), late.waker());
     let wake = waker.clone();
-    let (awakened, alembic) = open(world, Some(new), (clock.unix_ms)(), &mut TickReplay::new(), move || wake.wake())?;
+    let (progress, now_ms) = (Progress::new(), (clock.unix_ms)());
+    let open = || open_watched(world, Some(new), now_ms, &mut TickReplay::new(), move || wake.wake(), &progress);
+    let (awakened, alembic) = bridge::while_it_reads(&progress, open)?;
     let mut app = App::new();
     app.add_plugins(WorkbenchPlugin { world_name: bridge::world_name(world), waker: late });
     let (asked, wake) = (closing.clone(), waker.clone());

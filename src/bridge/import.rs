@@ -2,13 +2,13 @@
 
 use super::conversation::{Answer, Conversation};
 use super::piped::Ended;
+use super::report::committed;
 use super::{ReportError, exit, printable};
 use crate::language::Plan;
 use crate::language::console::{fault_text, result_text};
 use crate::object::{Image, Outcome};
 use crate::persistence::{ImportFolder, Reader};
 use crate::systems::Port;
-use crate::systems::TickReplay;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use std::path::Path;
 /// # Errors
 /// The world can't be read, or the answer can't be written.
 pub fn preview(world: &Path, folder: &ImportFolder, out: &mut dyn Write) -> Result<u8, ReportError> {
-    let image = Reader::open(world)?.image(&mut TickReplay::new())?;
+    let image = committed(&Reader::open(world)?)?;
     match folder.plan(&image) {
         Ok(plan) => {
             write_plan(&plan, &image, out)?;

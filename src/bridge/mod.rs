@@ -15,6 +15,7 @@ mod lines;
 mod piped;
 mod report;
 mod terminal;
+mod waiting;
 mod worlds;
 
 pub use clock::wall_clock;
@@ -24,6 +25,7 @@ pub use first_conversation::first_conversation;
 pub use headless::{Closing, HeadlessError, run_headless, run_import};
 pub use import::preview;
 pub use report::{ReportError, log, show, show_all, verify};
+pub use waiting::while_it_reads;
 pub use worlds::{NewWorldError, default_world, new_world, world_name};
 
 /// Exit codes of the program.

@@ -1,6 +1,6 @@
 //! Reports on what is committed: `show`, `log`, `verify`. They take no lock and make nothing.
 
-use super::{exit, json, printable};
+use super::{exit, json, printable, while_it_reads};
 use crate::language::console::{change_lines, result_text};
 use crate::object::{Image, Objects, Outcome, SlotContent, Target, Value, inherited, lookup, nearest, shortened};
 use crate::persistence::{Entry, EntryBody, FolderError, OpenError, Reader};
@@ -44,9 +44,14 @@ impl ReportError {
     }
 }
 
+/// Every object as it is committed; a person sees how far the reading is where it lasts.
+pub(super) fn committed(reader: &Reader) -> Result<Image, OpenError> {
+    while_it_reads(reader.progress(), || reader.image(&mut TickReplay::new()))
+}
+
 /// One object: slots, methods, what it inherits. Answers the exit code.
 pub fn show(world: &Path, name: &str, as_json: bool, out: &mut dyn Write) -> Result<u8, ReportError> {
-    let image = Reader::open(world)?.image(&mut TickReplay::new())?;
+    let image = committed(&Reader::open(world)?)?;
     let id = match image.named(name) {
         Some(id) => Some(id),
         None => {
@@ -97,7 +102,7 @@ pub fn show(world: &Path, name: &str, as_json: bool, out: &mut dyn Write) -> Res
 
 /// Every object with its place.
 pub fn show_all(world: &Path, as_json: bool, out: &mut dyn Write) -> Result<u8, ReportError> {
-    let image = Reader::open(world)?.image(&mut TickReplay::new())?;
+    let image = committed(&Reader::open(world)?)?;
     if as_json {
         let all: Json = image.iter().map(|object| json::summary(object, &image)).collect();
         writeln!(out, "{all}")?;
@@ -118,7 +123,7 @@ pub fn show_all(world: &Path, as_json: bool, out: &mut dyn Write) -> Result<u8, 
 /// The Heartwood from the message `from` on.
 pub fn log(world: &Path, from: u64, as_json: bool, out: &mut dyn Write) -> Result<u8, ReportError> {
     let reader = Reader::open(world)?;
-    let image = reader.image(&mut TickReplay::new())?;
+    let image = committed(&reader)?;
     // No message stands before the position that is its number.
     let is_earlier = |entry: &Result<Entry, _>| {
         let entry = entry.as_ref().ok();
@@ -234,7 +239,8 @@ fn log_text(entry: &Entry, image: &Image) -> String {
 
 /// Checks every record; prints counts and the world hash.
 pub fn verify(world: &Path, out: &mut dyn Write) -> Result<u8, ReportError> {
-    let report = Reader::open(world)?.verify(&mut TickReplay::new())?;
+    let reader = Reader::open(world)?;
+    let report = while_it_reads(reader.progress(), || reader.verify(&mut TickReplay::new()))?;
     writeln!(out, "records    {}", report.records)?;
     writeln!(out, "envelopes  {}", report.envelopes)?;
     writeln!(out, "outcomes   {}", report.outcomes)?;

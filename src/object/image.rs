@@ -62,6 +62,13 @@ impl Image {
         }
     }
 
+    /// Makes the index of names anew, for an image of which not all objects are of the same moment: between two moments a name
+    /// may pass from one object to another. Of two with the same name the one with the greater id has it.
+    pub fn index_names(&mut self) {
+        self.names.clear();
+        self.names.extend(self.objects.values().filter_map(|object| Some((object.name.clone()?, object.id))));
+    }
+
     /// Objects by ascending id.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Object> {
         self.objects.values()
@@ -80,6 +87,18 @@ impl Image {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty()
+    }
+}
+
+impl Extend<Object> for Image {
+    /// Puts objects in; into an empty image, and in the order of their ids, without a search for each.
+    fn extend<T: IntoIterator<Item = Object>>(&mut self, objects: T) {
+        if !self.objects.is_empty() {
+            return objects.into_iter().for_each(|object| self.insert(object));
+        }
+        self.objects = objects.into_iter().map(|object| (object.id, object)).collect();
+        self.tombstones.retain(|id, _| !self.objects.contains_key(id));
+        self.index_names();
     }
 }
 

@@ -5,11 +5,12 @@ use super::batch::Batch;
 use super::folder::{self, BuildingSite, Ground, WorldLock, unusable};
 use super::ledger::{Ledger, Suspension};
 use super::record;
-use super::replay::{self, ReadError, Replay};
+use super::replay::{self, Replay};
+use super::source::{ReadError, Source, read_meta};
 use super::store::{self, Press, Protocol, Store, StoreError};
 use super::witness::Witness;
 use super::writer::LogEnd;
-use super::{Awakened, AwakeningReport, DamagedPart, NewWorld, OpenError, Snapshot, Ticker};
+use super::{Awakened, AwakeningReport, DamagedPart, NewWorld, OpenError, Progress, Snapshot, Ticker};
 use crate::object::{Change, Envelope, Fault, FaultKind, Name, ObjectId, Outcome};
 use crate::object::{Target, Value};
 use heed::{MdbError, RoTxn};
@@ -35,9 +36,26 @@ pub fn open(
     ticker: &mut dyn Ticker,
     wake: impl Fn() + Send + Sync + 'static,
 ) -> Result<(Awakened, Alembic), OpenError> {
-    open_with(dir, new, now_ms, ticker, Box::new(wake), store::MAP_BYTES, Protocol::USUAL)
+    open_watched(dir, new, now_ms, ticker, wake, &Progress::new())
 }
 
+/// [`open`], while `progress` tells how far it is.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_watched(
+    dir: &Path,
+    new: Option<NewWorld>,
+    now_ms: u64,
+    ticker: &mut dyn Ticker,
+    wake: impl Fn() + Send + Sync + 'static,
+    progress: &Progress,
+) -> Result<(Awakened, Alembic), OpenError> {
+    open_as(dir, new, now_ms, ticker, Box::new(wake), store::MAP_BYTES, Protocol::USUAL, progress)
+}
+
+/// [`open`] with an address space and a protocol of one's choice.
+#[cfg(test)]
 pub(super) fn open_with(
     dir: &Path,
     new: Option<NewWorld>,
@@ -46,6 +64,19 @@ pub(super) fn open_with(
     wake: Box<dyn Fn() + Send + Sync>,
     map_bytes: usize,
     protocol: Protocol,
+) -> Result<(Awakened, Alembic), OpenError> {
+    open_as(dir, new, now_ms, ticker, wake, map_bytes, protocol, &Progress::new())
+}
+
+fn open_as(
+    dir: &Path,
+    new: Option<NewWorld>,
+    now_ms: u64,
+    ticker: &mut dyn Ticker,
+    wake: Box<dyn Fn() + Send + Sync>,
+    map_bytes: usize,
+    protocol: Protocol,
+    progress: &Progress,
 ) -> Result<(Awakened, Alembic), OpenError> {
     let canonical = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
     let dir = canonical.as_path();
@@ -61,7 +92,7 @@ pub(super) fn open_with(
     }
     let lock = WorldLock::take(dir, now_ms)?;
     let store = Store::open(dir, map_bytes, protocol).map_err(|error| store_error(dir, error))?;
-    match wake_up(dir, &store, now_ms, created, ticker) {
+    match wake_up(dir, &store, now_ms, created, ticker, progress) {
         Ok(Waking { awakened, ledger, first, end, redeliver, snapshots, witness }) => {
             let shelf = Box::new(Press::new(store, dir, map_bytes));
             let beginning =
@@ -107,14 +138,17 @@ fn wake_up(
     now_ms: u64,
     created: bool,
     ticker: &mut dyn Ticker,
+    progress: &Progress,
 ) -> Result<Waking, ReadError> {
     let txn = store.read()?;
-    let meta = replay::read_meta(&txn, &store.dbs)?;
+    let meta = read_meta(&txn, &store.dbs)?;
     let (witness, seen) = Witness::open(dir, meta.wire.world_id).map_err(ReadError::Open)?;
     if let Some(seen) = seen {
         went_on(&txn, store, seen)?;
     }
-    let mut replay = Replay::awakening(&txn, &store.dbs, &meta, ticker)?;
+    let source = Source::new(&txn, &store.dbs, &meta, progress);
+    source.announce_awakening()?;
+    let mut replay = Replay::awakening(&source, ticker)?;
     let end = replay.ledger.end();
     let mut batch = Batch::default();
     let damaged = ReadError::Damaged;

@@ -92,14 +92,18 @@ pub(super) struct Ledger {
     began_at: u64,
 }
 
+/// Of a message that a person sent, whether it takes another back.
+pub(super) fn asked(envelope: &Envelope) -> Option<bool> {
+    envelope.is_of_person().then(|| envelope.reversal().is_some())
+}
+
 impl Ledger {
     pub(super) fn new(world_id: Uuid) -> Self {
         Self { world_id, next_sequence: 1, ..Self::default() }
     }
 
-    /// Notes that the log has an envelope.
-    pub(super) fn note_envelope(&mut self, sequence: u64, position: u64, envelope: &Envelope) {
-        let reverses = envelope.is_of_person().then(|| envelope.reversal().is_some());
+    /// Notes that the log has an envelope; for `reverses` see [`asked`].
+    pub(super) fn note_envelope(&mut self, sequence: u64, position: u64, reverses: Option<bool>) {
         self.note_open(sequence, OpenMessage { position, reverses });
     }
 
@@ -241,7 +245,7 @@ impl Ledger {
     /// Appends a message.
     pub(super) fn envelope(&mut self, sequence: u64, envelope: &Envelope, batch: &mut Batch) -> Result<(), String> {
         let position = self.append(Kind::Envelope, sequence, &WireEnvelope::from(envelope), batch)?;
-        self.note_envelope(sequence, position, envelope);
+        self.note_envelope(sequence, position, asked(envelope));
         Ok(())
     }
 

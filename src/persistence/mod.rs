@@ -1,6 +1,7 @@
 //! The world on disk: the Heartwood log, the Sapwood snapshots, and the thread that writes both.
 //!
 //! [`open`] wakes a world and answers what it holds ([`Awakened`]) and the one way to write it ([`Alembic`]).
+//! [`open_watched`] does the same while somebody looks how far it is ([`Progress`]).
 //! [`Reader`] looks at a world, also while a workbench has it open. `docs/file-format.md` is the format, byte by
 //! byte; this room follows it. What a message does is not known here: outcomes are stored and applied as they come.
 
@@ -8,15 +9,19 @@ mod alembic;
 mod awakening;
 mod batch;
 mod copying;
+mod decoding;
 mod error;
 mod folder;
 mod ledger;
 mod object_folder;
+mod progress;
 mod reader;
 mod record;
 mod redelivery;
 mod replay;
 mod scribe;
+mod sharing;
+mod source;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -28,10 +33,11 @@ mod writer;
 mod writer_thread;
 
 pub use alembic::{Alembic, Full, Reply};
-pub use awakening::open;
+pub use awakening::{open, open_watched};
 pub use copying::copy_world;
 pub use error::{Damage, DamagedPart, OpenError};
 pub use object_folder::{ExportOptions, Exported, FolderError, ImportFolder, export_image};
+pub use progress::Progress;
 pub use reader::{Entry, EntryBody, Reader, VerifyReport};
 pub use world_hash::world_hash;
 

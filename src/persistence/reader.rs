@@ -6,17 +6,22 @@ use super::awakening::{read_error, store_error};
 use super::batch::Batch;
 use super::folder::{self, Ground};
 use super::record::{self, Kind};
-use super::replay::{self, Counts, ReadError, Replay};
+use super::replay::{Counts, Replay};
+use super::source::{ReadError, Source, read_meta};
 use super::store::{Store, StoreError};
 use super::wire_message::{WireAttempt, WireEnvelope, WireOutcome};
 use super::wire_object::from_bytes;
-use super::world_hash::hash_of_one;
-use super::{Damage, DamagedPart, OpenError, Ticker, world_hash};
+use super::world_hash::serial_form;
+use super::{Damage, DamagedPart, OpenError, Progress, Ticker, world_hash};
 use crate::object::{Envelope, Image, ObjectId, Objects, Outcome, Problem};
 use std::collections::{BTreeSet, VecDeque};
+use std::convert::Infallible;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
+
+/// Taken for the size of an object where the comparing of objects is shared out.
+const COMPARED_BYTES: usize = 256;
 
 /// A world, opened for looking.
 #[derive(Debug)]
@@ -24,6 +29,7 @@ pub struct Reader {
     path: PathBuf,
     /// Gone only while it is dropped.
     store: Option<Store>,
+    progress: Progress,
 }
 
 /// One record of the log.
@@ -92,7 +98,12 @@ impl Reader {
             Ground::Taken => return Err(OpenError::NotAWorld(dir.to_path_buf())),
         }
         let store = Store::open_for_reading(dir).map_err(|error| store_error(dir, error))?;
-        Ok(Self { path: dir.to_path_buf(), store: Some(store) })
+        Ok(Self { path: dir.to_path_buf(), store: Some(store), progress: Progress::new() })
+    }
+
+    /// How far its questions are answered, all of them together.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     /// Every object as it is committed.
@@ -102,8 +113,10 @@ impl Reader {
     pub fn image(&self, ticker: &mut dyn Ticker) -> Result<Image, OpenError> {
         self.ask(|store| {
             let txn = store.read()?;
-            let meta = replay::read_meta(&txn, &store.dbs)?;
-            Ok(Replay::awakening(&txn, &store.dbs, &meta, ticker)?.image)
+            let meta = read_meta(&txn, &store.dbs)?;
+            let source = Source::new(&txn, &store.dbs, &meta, &self.progress);
+            source.announce_awakening()?;
+            Ok(Replay::awakening(&source, ticker)?.image)
         })
     }
 
@@ -114,8 +127,10 @@ impl Reader {
     pub fn problems(&self, ticker: &mut dyn Ticker) -> Result<Vec<Problem>, OpenError> {
         self.ask(|store| {
             let txn = store.read()?;
-            let meta = replay::read_meta(&txn, &store.dbs)?;
-            Replay::awakening(&txn, &store.dbs, &meta, ticker)?.problems(&txn, &store.dbs, &Batch::default())
+            let meta = read_meta(&txn, &store.dbs)?;
+            let source = Source::new(&txn, &store.dbs, &meta, &self.progress);
+            source.announce_awakening()?;
+            Replay::awakening(&source, ticker)?.problems(&txn, &store.dbs, &Batch::default())
         })
     }
 
@@ -147,7 +162,7 @@ impl Reader {
     /// # Errors
     /// As for [`image`](Self::image): what is damaged beyond reading on is an error, all else is in the report.
     pub fn verify(&self, ticker: &mut dyn Ticker) -> Result<VerifyReport, OpenError> {
-        self.ask(|store| verify(store, ticker))
+        self.ask(|store| verify(store, ticker, &self.progress))
     }
 
     fn ask<T>(&self, question: impl FnOnce(&Store) -> Result<T, ReadError>) -> Result<T, OpenError> {
@@ -205,11 +220,14 @@ fn entry_of(position: u64, bytes: &[u8]) -> Entry {
     Entry { position, sequence: record.sequence, kind: record.kind.word(), body }
 }
 
-fn verify(store: &Store, ticker: &mut dyn Ticker) -> Result<VerifyReport, ReadError> {
+fn verify(store: &Store, ticker: &mut dyn Ticker, progress: &Progress) -> Result<VerifyReport, ReadError> {
     let txn = store.read()?;
-    let meta = replay::read_meta(&txn, &store.dbs)?;
-    let mut awake = Replay::awakening(&txn, &store.dbs, &meta, ticker)?;
-    let mut whole = Replay::whole_log(&txn, &store.dbs, &meta, ticker)?;
+    let meta = read_meta(&txn, &store.dbs)?;
+    let source = Source::new(&txn, &store.dbs, &meta, progress);
+    source.announce_awakening()?;
+    source.announce_whole_log();
+    let mut awake = Replay::awakening(&source, ticker)?;
+    let mut whole = Replay::whole_log(&source, ticker)?;
     let mut damages: Vec<Damage> = Vec::new();
     awake.problems(&txn, &store.dbs, &Batch::default())?;
     for wound in whole.wounds.drain(..).chain(awake.wounds.drain(..)) {
@@ -217,11 +235,16 @@ fn verify(store: &Store, ticker: &mut dyn Ticker) -> Result<VerifyReport, ReadEr
             damages.push(wound.damage);
         }
     }
-    if damages.is_empty() && meta.wire.newest_past != whole.ledger.newest_past {
+    let all_read = damages.is_empty();
+    if all_read && meta.wire.newest_past != whole.ledger.newest_past {
         let reason = format!("the outcome {} is not the newest that can be taken back", meta.wire.newest_past);
         damages.push(Damage::new(DamagedPart::Meta, reason));
     }
-    let differing = differing(&awake.image, &whole.image);
+    if all_read && meta.wire.ticks != whole.ledger.ticks {
+        let reason = format!("the world had {} ticks, not {}", whole.ledger.ticks, meta.wire.ticks);
+        damages.push(Damage::new(DamagedPart::Meta, reason));
+    }
+    let differing = differing(&source, &awake.image, &whole.image);
     damages.extend(differing.into_iter().map(|(id, reason)| Damage::new(DamagedPart::Sapwood(id), reason)));
     if awake.ledger.suspended != whole.ledger.suspended {
         damages.push(Damage::new(DamagedPart::Suspended, "the list is not the one that the log tells of"));
@@ -245,9 +268,19 @@ fn verify(store: &Store, ticker: &mut dyn Ticker) -> Result<VerifyReport, ReadEr
 }
 
 /// Objects that two images don't agree on.
-fn differing(awake: &Image, whole: &Image) -> Vec<(ObjectId, String)> {
+fn differing(source: &Source<'_>, awake: &Image, whole: &Image) -> Vec<(ObjectId, String)> {
     let ids = |image: &Image| image.ids().into_iter().chain(image.tombstones().into_keys()).collect::<BTreeSet<_>>();
-    let ids = &ids(awake) | &ids(whole);
-    let differs = |id: &ObjectId| hash_of_one(awake, *id) != hash_of_one(whole, *id);
-    ids.into_iter().filter(differs).map(|id| (id, "it is not the object that the log tells of".to_string())).collect()
+    let ids = (&ids(awake) | &ids(whole)).into_iter().map(Ok::<_, Infallible>);
+    let differs = |id| (id, serial_form(awake, id) != serial_form(whole, id));
+    let mut differing = Vec::new();
+    let end = source.sharing.in_order(
+        ids,
+        |_| COMPARED_BYTES,
+        differs,
+        |(id, differs)| {
+            differing.extend(differs.then(|| (id, "it is not the object that the log tells of".to_string())));
+            Ok(())
+        },
+    );
+    end.map_or_else(|never| match never {}, |()| differing)
 }

@@ -1,43 +1,24 @@
 //! Reading a world back: snapshots, then the log above them; or the whole log from its beginning.
 //!
 //! A change concerns an object only if it stands above the object's snapshot and above the position through which
-//! all snapshots are whole. A record that can't be read is set aside; the others go on.
+//! all snapshots are whole. A record that can't be read is set aside; the others go on. Records are decoded by several
+//! threads, and taken in by one, in order.
 
 use super::batch::Batch;
-use super::ledger::{Ledger, Mark, Suspension, WORLD_FORMAT};
+use super::decoding::{self, Body, Link, LogRecord, Stored};
+use super::ledger::{Ledger, Suspension};
 use super::record::{self, Kind, RecordError};
-use super::store::{Databases, META_KEY, StoreError};
-use super::wire_message::{WireAttempt, WireEnvelope, WireMeta, WireOfPerson, WireOutcome, WireStep};
-use super::wire_object::{WireObject, WireTombstone, from_bytes};
+use super::source::{Meta, ReadError, Source};
+use super::store::{Databases, META_KEY};
+use super::wire_message::WireStep;
 use super::{Damage, DamagedPart, Snapshot, Ticker};
-use crate::object::{Envelope, Image, Object, ObjectId, Objects, Outcome, PastTurn, PastTurns, Problem, Tick};
+use crate::object::{Envelope, Image, ObjectId, Objects, Outcome, PastTurn, PastTurns, Problem, Tick};
+use foldhash::fast::RandomState;
 use heed::RoTxn;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
-use thiserror::Error;
 use uuid::Uuid;
-
-/// Why a world can't be read at all.
-#[derive(Debug, Error)]
-pub(super) enum ReadError {
-    #[error("{0}")]
-    Store(#[from] StoreError),
-    #[error("{0}")]
-    Newer(String),
-    #[error("{0}")]
-    Damaged(String),
-    #[error("{0}")]
-    Open(super::OpenError),
-    #[error("it went back in time, from record {seen} to {found}")]
-    WentBack { found: u64, seen: u64 },
-}
-
-impl From<heed::Error> for ReadError {
-    fn from(error: heed::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
 
 /// A damaged record with what was left of it.
 #[derive(Clone, Debug)]
@@ -45,14 +26,6 @@ pub(super) struct Wound {
     pub(super) damage: Damage,
     pub(super) key: Vec<u8>,
     pub(super) raw: Vec<u8>,
-}
-
-/// The figures about the whole, and the end of the log that they tell of.
-#[derive(Clone, Debug)]
-pub(super) struct Meta {
-    pub(super) wire: WireMeta,
-    pub(super) last: u64,
-    pub(super) chain: u64,
 }
 
 /// Attempts to deliver a message again.
@@ -85,6 +58,10 @@ pub(super) struct Replay {
     pub(super) counts: Counts,
     /// Whether the snapshots were left aside because not all of them are right.
     pub(super) from_log_alone: bool,
+    /// Where the messages stand that have no outcome yet.
+    waiting: BTreeMap<u64, u64>,
+    /// The first and the last change of each object that no snapshot holds.
+    changed: HashMap<ObjectId, (u64, u64), RandomState>,
     /// Chain value of the record before; none after a damaged one.
     previous: Option<u64>,
     /// Snapshots hold every change up to here.
@@ -93,40 +70,23 @@ pub(super) struct Replay {
     stands: BTreeMap<ObjectId, u64>,
     /// Whether failed messages are counted from the log, rather than taken from their list.
     counts_suspended: bool,
-}
-
-/// Reads the record about the whole.
-pub(super) fn read_meta(txn: &RoTxn, dbs: &Databases) -> Result<Meta, ReadError> {
-    let bytes =
-        dbs.meta.get(txn, META_KEY)?.ok_or_else(|| ReadError::Damaged("its `meta` record is missing".into()))?;
-    let record = record::decode(bytes, None).map_err(|error| match error {
-        error if error.is_newer() => ReadError::Newer(error.to_string()),
-        error => ReadError::Damaged(format!("its `meta` record: {error}")),
-    })?;
-    let damaged = |reason: String| ReadError::Damaged(format!("its `meta` record: {reason}"));
-    let wire: WireMeta = from_bytes(record.body).map_err(damaged)?;
-    if wire.format > WORLD_FORMAT {
-        return Err(ReadError::Newer(format!("version {}, world format {}", wire.writer, wire.format)));
-    }
-    Ok(Meta { wire, last: record.position, chain: record.chain })
+    /// Whether a tick ran again.
+    ticked: bool,
 }
 
 impl Replay {
     /// The world as it wakes: from snapshots and the log above them. One wrong snapshot, and the whole log is read.
-    pub(super) fn awakening(
-        txn: &RoTxn,
-        dbs: &Databases,
-        meta: &Meta,
-        ticker: &mut dyn Ticker,
-    ) -> Result<Self, ReadError> {
+    pub(super) fn awakening(source: &Source<'_>, ticker: &mut dyn Ticker) -> Result<Self, ReadError> {
+        let Source { txn, dbs, meta, .. } = *source;
         ticker.begin(meta.wire.world_id);
         let mut replay = Self::beginning(meta.wire.world_id);
-        replay.load_snapshots(txn, dbs, meta)?;
+        replay.load_snapshots(source)?;
         replay.load_suspended(txn, dbs)?;
         if replay.wounds.is_empty() {
             replay.through = meta.wire.snapshots_through;
             replay.start_at(txn, dbs, meta)?;
         } else {
+            source.progress.expect_records(meta.wire.replay_from.saturating_sub(1));
             let (wounds, marks) = (std::mem::take(&mut replay.wounds), std::mem::take(&mut replay.ledger.marks));
             let set_hash = replay.ledger.set_hash;
             replay = Self::beginning(meta.wire.world_id);
@@ -140,54 +100,61 @@ impl Replay {
         if !replay.from_log_alone {
             replay.ledger.newest_past = meta.wire.newest_past;
         }
-        replay.read_log(txn, dbs, meta, ticker)?;
-        replay.finish(meta)
+        replay.read_log(source, ticker)?;
+        replay.finish(source)
     }
 
     /// The world as the log alone tells it.
-    pub(super) fn whole_log(
-        txn: &RoTxn,
-        dbs: &Databases,
-        meta: &Meta,
-        ticker: &mut dyn Ticker,
-    ) -> Result<Self, ReadError> {
-        ticker.begin(meta.wire.world_id);
-        let mut replay = Self::beginning(meta.wire.world_id);
+    pub(super) fn whole_log(source: &Source<'_>, ticker: &mut dyn Ticker) -> Result<Self, ReadError> {
+        ticker.begin(source.meta.wire.world_id);
+        let mut replay = Self::beginning(source.meta.wire.world_id);
         replay.counts_suspended = true;
         replay.from_log_alone = true;
-        replay.read_log(txn, dbs, meta, ticker)?;
-        replay.finish(meta)
+        replay.read_log(source, ticker)?;
+        replay.finish(source)
     }
 
     fn beginning(world_id: Uuid) -> Self {
         Self { ledger: Ledger::new(world_id), previous: Some(0), ..Self::default() }
     }
 
-    fn load_snapshots(&mut self, txn: &RoTxn, dbs: &Databases, meta: &Meta) -> Result<(), ReadError> {
-        for entry in dbs.sapwood.iter(txn)? {
+    fn load_snapshots(&mut self, source: &Source<'_>) -> Result<(), ReadError> {
+        let Source { txn, dbs, meta, sharing, progress } = *source;
+        let entries = dbs.sapwood.iter(txn)?.map(|entry| {
             let (key, bytes) = entry?;
-            let Ok(id) = Uuid::from_slice(key).map(ObjectId) else {
-                return Err(ReadError::Damaged("a snapshot has an impossible key".into()));
-            };
-            // The mark is kept also for a wrong one: what is written over it must be counted out of the set hash.
-            let share = record::decode(bytes, None).map(|record| (record.crc, record.chain)).unwrap_or_default();
-            self.ledger.marks.insert(id, Mark { crc: share.0, count: share.1 });
-            self.ledger.set_hash = self.ledger.set_hash.wrapping_add(record::set_share(id.0.as_bytes(), share.0));
-            match read_snapshot(id, bytes, meta.last) {
-                Ok((snapshot, position)) => {
-                    self.stands.insert(id, position);
-                    match snapshot {
-                        Snapshot::Object(object) => {
-                            self.image.insert(object);
-                            self.counts.snapshots += 1;
+            let id = Uuid::from_slice(key).map(ObjectId);
+            let id = id.map_err(|_| ReadError::Damaged("a snapshot has an impossible key".into()))?;
+            Ok((id, bytes))
+        });
+        // Keys ascend: maps that are made from the whole are made without a search for each.
+        let (mut objects, mut marks, mut stands) = (Vec::new(), Vec::new(), Vec::new());
+        let decode = |(id, bytes)| decoding::stored(id, bytes, meta.last);
+        sharing.in_order(
+            entries,
+            |(_, bytes)| bytes.len(),
+            decode,
+            |stored: Stored<'_>| {
+                progress.note_record();
+                let Stored { id, bytes, mark, share, snapshot } = stored;
+                marks.push((id, mark));
+                self.ledger.set_hash = self.ledger.set_hash.wrapping_add(share);
+                match snapshot {
+                    Ok((snapshot, position)) => {
+                        stands.push((id, position));
+                        match snapshot {
+                            Snapshot::Object(object) => objects.push(object),
+                            Snapshot::Tombstone(tombstone) => self.image.bury(id, tombstone),
                         }
-                        Snapshot::Tombstone(tombstone) => self.image.bury(id, tombstone),
                     }
+                    Err(error) if error.is_newer() => return Err(ReadError::Newer(error.to_string())),
+                    Err(error) => self.wound(DamagedPart::Sapwood(id), error.to_string(), id.0.as_bytes(), bytes),
                 }
-                Err(error) if error.is_newer() => return Err(ReadError::Newer(error.to_string())),
-                Err(error) => self.wound(DamagedPart::Sapwood(id), error.to_string(), key, bytes),
-            }
-        }
+                Ok(())
+            },
+        )?;
+        self.counts.snapshots = objects.len() as u64;
+        self.image.extend(objects);
+        (self.ledger.marks, self.stands) = (marks.into_iter().collect(), stands.into_iter().collect());
         if self.wounds.is_empty() && self.ledger.set_hash != meta.wire.set_hash {
             let reason = "the snapshots are not the ones that were written last";
             self.wound(DamagedPart::Meta, reason.into(), META_KEY, &[]);
@@ -223,46 +190,43 @@ impl Replay {
         Ok(())
     }
 
-    fn read_log(
-        &mut self,
-        txn: &RoTxn,
-        dbs: &Databases,
-        meta: &Meta,
-        ticker: &mut dyn Ticker,
-    ) -> Result<(), ReadError> {
+    fn read_log(&mut self, source: &Source<'_>, ticker: &mut dyn Ticker) -> Result<(), ReadError> {
+        let Source { txn, dbs, meta, sharing, progress } = *source;
         self.ledger.ticks = if self.from_log_alone { 0 } else { meta.wire.ticks };
         let from = (self.ledger.last + 1).to_be_bytes();
         let range = (Bound::Included(&from[..]), Bound::Unbounded);
-        let mut entries = dbs.heartwood.range(txn, &range)?;
-        let mut next = entries.next().transpose()?;
-        while let Some((key, bytes)) = next {
-            next = entries.next().transpose()?;
-            let position = self.ledger.last + 1;
-            if key != position.to_be_bytes() {
-                return Err(ReadError::Damaged(format!("log record {position} is missing")));
+        let mut position = self.ledger.last;
+        let entries = dbs.heartwood.range(txn, &range)?.map(|entry| {
+            let (key, bytes) = entry?;
+            position += 1;
+            if key == position.to_be_bytes() {
+                Ok((position, bytes))
+            } else {
+                Err(ReadError::Damaged(format!("log record {position} is missing")))
             }
-            let follows = |chain: u64| match next {
-                Some((_, bytes)) => record::decode(bytes, Some(position + 1))
-                    .is_ok_and(|record| record.chain == record::chain(chain, position + 1, record.crc)),
-                None => chain == meta.chain,
-            };
-            self.feed(position, bytes, follows, ticker)?;
-        }
+        });
+        let decode = |(position, bytes)| decoding::log_record(position, bytes);
+        sharing.in_order(
+            entries,
+            |(_, bytes)| bytes.len(),
+            decode,
+            |record| {
+                progress.note_record();
+                self.feed(record, source, ticker)
+            },
+        )?;
         self.find_envelopes_of_lost(txn, dbs)
     }
 
-    /// Takes in the next record. `follows` tells whether what comes after it follows a chain value.
-    fn feed(
-        &mut self,
-        position: u64,
-        bytes: &[u8],
-        follows: impl Fn(u64) -> bool,
-        ticker: &mut dyn Ticker,
-    ) -> Result<(), ReadError> {
+    /// Takes in the next record.
+    fn feed(&mut self, record: LogRecord<'_>, source: &Source<'_>, ticker: &mut dyn Ticker) -> Result<(), ReadError> {
+        let LogRecord { position, bytes, link } = record;
         self.counts.records += 1;
         self.ledger.last = position;
-        match self.try_feed(position, bytes, follows, ticker) {
-            Ok(chain) => {
+        let link = link.and_then(|link| self.check_chain(position, bytes, link, source));
+        match link.and_then(|(sequence, chain, body)| Ok((sequence, chain, body?))) {
+            Ok((sequence, chain, body)) => {
+                self.take_in(position, sequence, body, source, ticker);
                 self.ledger.chain = chain;
                 self.previous = Some(chain);
                 Ok(())
@@ -271,7 +235,7 @@ impl Replay {
             Err(error) => {
                 let (kind, sequence, chain) = record::glance(bytes).unwrap_or_default();
                 if kind == Some(Kind::Outcome) {
-                    self.pending.remove(&sequence);
+                    self.waiting.remove(&sequence);
                     self.lost.push(sequence);
                 }
                 self.ledger.chain = chain;
@@ -282,71 +246,65 @@ impl Replay {
         }
     }
 
-    /// Answers the chain value of the record.
-    fn try_feed(
+    /// Answers the chain value that the record has by right, and what it holds.
+    fn check_chain(
         &mut self,
         position: u64,
         bytes: &[u8],
-        follows: impl Fn(u64) -> bool,
-        ticker: &mut dyn Ticker,
-    ) -> Result<u64, RecordError> {
-        let record = record::decode(bytes, Some(position))?;
-        let chain = self.previous.map_or(record.chain, |previous| record::chain(previous, position, record.crc));
-        if record.chain != chain {
+        link: Link,
+        source: &Source<'_>,
+    ) -> Result<(u64, u64, Result<Body, RecordError>), RecordError> {
+        let chain = self.previous.map_or(link.chain, |previous| record::chain(previous, position, link.crc));
+        if link.chain != chain {
             // Where the next record follows the right value, only the field that holds it is damaged here.
-            if !follows(chain) {
+            if !source.follows(position + 1, chain) {
                 return Err(RecordError::Chain);
             }
             let reason = "its chain value is wrong; all else in it is whole".to_string();
             self.wound(DamagedPart::Heartwood(position), reason, &position.to_be_bytes(), bytes);
         }
-        match record.kind {
-            Kind::Envelope => {
-                let wire: WireEnvelope = from_bytes(record.body).map_err(RecordError::Body)?;
-                let envelope: Envelope = wire.try_into().map_err(RecordError::Body)?;
-                self.ledger.note_envelope(record.sequence, position, &envelope);
-                self.pending.insert(record.sequence, envelope);
+        Ok((link.sequence, chain, link.body))
+    }
+
+    fn take_in(&mut self, position: u64, sequence: u64, body: Body, source: &Source<'_>, ticker: &mut dyn Ticker) {
+        match body {
+            Body::Envelope { asked } => {
+                self.ledger.note_envelope(sequence, position, asked);
+                self.waiting.insert(sequence, position);
                 self.counts.envelopes += 1;
             }
-            Kind::Outcome => {
-                let wire: WireOutcome = from_bytes(record.body).map_err(RecordError::Body)?;
-                let is_past = wire.of_person.is_some();
-                let (outcome, resolves) = wire.into_parts().map_err(RecordError::Body)?;
+            Body::Outcome { outcome, resolves, is_past } => {
                 if is_past {
                     self.ledger.newest_past = position;
                 }
-                self.settle(record.sequence, position, &outcome, &resolves, ticker);
+                self.settle(sequence, position, &outcome, &resolves, ticker);
                 self.counts.outcomes += 1;
             }
-            Kind::Attempt => {
-                let wire: WireAttempt = from_bytes(record.body).map_err(RecordError::Body)?;
-                let attempts = self.attempts.entry(record.sequence).or_default();
+            Body::Attempt { alone } => {
+                let attempts = self.attempts.entry(sequence).or_default();
                 attempts.all += 1;
-                attempts.alone += u32::from(wire.alone);
+                attempts.alone += u32::from(alone);
             }
-            Kind::Step => {
-                let wire: WireStep = from_bytes(record.body).map_err(RecordError::Body)?;
-                self.tick(position, &wire, ticker);
-            }
-            Kind::Epoch | Kind::Optional(_) => {}
-            Kind::Horizon | Kind::Snapshot | Kind::Tombstone | Kind::Meta => {
-                return Err(RecordError::UnknownKind(record.kind.byte()));
-            }
+            Body::Step(step) => self.tick(position, &step, source, ticker),
+            Body::Other => {}
         }
-        Ok(chain)
     }
 
     /// Ticks above the snapshots are run again.
-    fn tick(&mut self, position: u64, step: &WireStep, ticker: &mut dyn Ticker) {
+    fn tick(&mut self, position: u64, step: &WireStep, source: &Source<'_>, ticker: &mut dyn Ticker) {
         let first = Tick { number: step.from, started_at: step.started_at, index: step.index };
         self.ledger.ticks = self.ledger.ticks.max(first.later(step.ticks).number.saturating_sub(1));
         if position <= self.through {
             return;
         }
         self.ledger.note_ticks(position, self.ledger.ticks);
+        if !std::mem::replace(&mut self.ticked, true) {
+            source.progress.expect_ticks((source.meta.wire.ticks + 1).saturating_sub(step.from));
+        }
         for by in 0..step.ticks {
+            source.progress.note_tick();
             for change in ticker.tick(&self.image, first.later(by)) {
-                self.ledger.note_change(change.id(), position);
+                self.note_change(change.id(), position);
                 self.image.apply(&change);
             }
         }
@@ -376,7 +334,7 @@ impl Replay {
 
     fn settle(&mut self, sequence: u64, position: u64, outcome: &Outcome, resolves: &[u64], ticker: &mut dyn Ticker) {
         let envelope = self.ledger.note_outcome(sequence).unwrap_or_default();
-        self.pending.remove(&sequence);
+        self.waiting.remove(&sequence);
         self.attempts.remove(&sequence);
         self.lost.retain(|lost| *lost != sequence);
         if self.counts_suspended {
@@ -390,12 +348,17 @@ impl Replay {
             if position > floor {
                 ticker.touched(id);
                 self.image.apply(change);
-                self.ledger.note_change(id, position);
+                self.note_change(id, position);
             }
         }
     }
 
-    fn finish(mut self, meta: &Meta) -> Result<Self, ReadError> {
+    fn note_change(&mut self, id: ObjectId, position: u64) {
+        self.changed.entry(id).or_insert((position, position)).1 = position;
+    }
+
+    fn finish(mut self, source: &Source<'_>) -> Result<Self, ReadError> {
+        let Source { txn, dbs, meta, .. } = *source;
         if self.ledger.last != meta.last {
             let found = self.ledger.last;
             return Err(ReadError::Damaged(format!("its log ends at record {found}, not at {}", meta.last)));
@@ -403,12 +366,18 @@ impl Replay {
         if self.ledger.chain != meta.chain && self.previous.is_some() {
             return Err(ReadError::Damaged("the end of its log is not the one that was written last".into()));
         }
+        for (sequence, position) in std::mem::take(&mut self.waiting) {
+            let bytes = dbs.heartwood.get(txn, &position.to_be_bytes())?.unwrap_or_default();
+            let (_, envelope) = decoding::envelope(bytes, position).map_err(ReadError::Damaged)?;
+            self.pending.insert(sequence, envelope);
+        }
+        let changed: BTreeMap<ObjectId, (u64, u64)> = std::mem::take(&mut self.changed).into_iter().collect();
+        for (id, (first, last)) in changed {
+            self.ledger.note_change(id, first);
+            self.ledger.note_change(id, last);
+        }
         // Objects came in at different positions, so a name may have passed from one to another in between.
-        let mut image = Image::default();
-        let (objects, tombstones) = std::mem::take(&mut self.image).into_parts();
-        objects.for_each(|object| image.insert(object));
-        tombstones.into_iter().for_each(|(id, tombstone)| image.bury(id, tombstone));
-        self.image = image;
+        self.image.index_names();
         Ok(self)
     }
 
@@ -424,7 +393,7 @@ impl Replay {
                 };
                 Ok(bytes.to_vec())
             };
-            match problem(sequence, suspension, &stored(suspension.outcome)?, &stored(suspension.envelope)?) {
+            match decoding::problem(sequence, suspension, &stored(suspension.outcome)?, &stored(suspension.envelope)?) {
                 Ok(problem) => problems.push(problem),
                 Err(reason) => {
                     let reason = format!("message {sequence}: {reason}");
@@ -442,8 +411,10 @@ impl Replay {
         let mut position = self.ledger.newest_past;
         while position > 0 {
             let stored = |position: u64| dbs.heartwood.get(txn, &position.to_be_bytes());
-            let Ok((outcome, of)) = past_outcome(stored(position)?.unwrap_or_default(), position) else { break };
-            let envelope = past_envelope(stored(of.envelope)?.unwrap_or_default(), of.envelope);
+            let Ok((outcome, of)) = decoding::past_outcome(stored(position)?.unwrap_or_default(), position) else {
+                break;
+            };
+            let envelope = decoding::envelope(stored(of.envelope)?.unwrap_or_default(), of.envelope);
             let Ok((sequence, envelope)) = envelope else { break };
             let turn = PastTurn::of(sequence, &envelope, &Arc::new(outcome), of.posts);
             if of.earlier >= position || turn.is_some_and(|turn| !past.push_older(turn)) {
@@ -459,60 +430,9 @@ impl Replay {
     }
 }
 
-fn read_snapshot(id: ObjectId, bytes: &[u8], last: u64) -> Result<(Snapshot, u64), RecordError> {
-    let record = record::decode(bytes, None)?;
-    if !matches!(record.kind, Kind::Snapshot | Kind::Tombstone) {
-        return Err(RecordError::Body(format!("it is of the kind `{}`", record.kind.word())));
-    }
-    if record.position > last {
-        return Err(RecordError::Position(record.position));
-    }
-    if record.kind == Kind::Tombstone {
-        let wire: WireTombstone = from_bytes(record.body).map_err(RecordError::Body)?;
-        let tombstone = wire.try_into().map_err(RecordError::Body)?;
-        return Ok((Snapshot::Tombstone(tombstone), record.position));
-    }
-    let wire: WireObject = from_bytes(record.body).map_err(RecordError::Body)?;
-    let object = Object::try_from(wire).map_err(RecordError::Body)?;
-    if object.id != id {
-        return Err(RecordError::Body(format!("it is of the object {}", object.id)));
-    }
-    Ok((Snapshot::Object(object), record.position))
-}
-
-fn past_outcome(bytes: &[u8], position: u64) -> Result<(Outcome, WireOfPerson), String> {
-    let record = record::decode(bytes, Some(position)).map_err(|error| error.to_string())?;
-    let wire: WireOutcome = from_bytes(record.body)?;
-    let of = wire.of_person.ok_or("it is no turn of a person")?;
-    Ok((wire.into_parts()?.0, of))
-}
-
-fn past_envelope(bytes: &[u8], position: u64) -> Result<(u64, Envelope), String> {
-    let record = record::decode(bytes, Some(position)).map_err(|error| error.to_string())?;
-    Ok((record.sequence, from_bytes::<WireEnvelope>(record.body)?.try_into()?))
-}
-
-fn problem(sequence: u64, suspension: Suspension, outcome: &[u8], envelope: &[u8]) -> Result<Problem, String> {
-    let outcome: WireOutcome = from_bytes(body(outcome, suspension.outcome, Kind::Outcome, sequence)?)?;
-    let envelope: WireEnvelope = from_bytes(body(envelope, suspension.envelope, Kind::Envelope, sequence)?)?;
-    match outcome.into_parts()?.0 {
-        Outcome::Failed(fault) => Ok(Problem { sequence, envelope: Arc::new(envelope.try_into()?), fault }),
-        Outcome::Completed { .. } => Err("it points to a message that did not fail".to_string()),
-    }
-}
-
-fn body(bytes: &[u8], position: u64, kind: Kind, sequence: u64) -> Result<&[u8], String> {
-    match record::decode(bytes, Some(position)) {
-        Ok(record) if record.kind == kind && record.sequence == sequence => Ok(record.body),
-        Ok(_) => Err("it points to a record of something else".to_string()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
 /// Ids that are in the Sapwood and of which nothing is left in the world, and those that changed above their snapshots.
 pub(super) fn stale(replay: &Replay) -> BTreeSet<ObjectId> {
-    let objects: BTreeSet<ObjectId> = replay.image.iter().map(|object| object.id).collect();
-    let is_gone = |id: &&ObjectId| !objects.contains(id) && replay.image.tombstone(**id).is_none();
+    let is_gone = |id: &&ObjectId| replay.image.object(**id).is_none() && replay.image.tombstone(**id).is_none();
     let gone = replay.ledger.marks.keys().filter(is_gone);
     gone.copied().chain(replay.ledger.dirty()).collect()
 }

@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 mod powercut;
 mod promises;
+mod reading;
 
 const WORLD: Uuid = Uuid::from_u128(7);
 const SMALL_MAP: usize = 1 << 20;
@@ -779,6 +780,17 @@ proptest! {
         prop_assert_eq!(&reader.image(&mut Still).unwrap(), &image);
         prop_assert_eq!(reader.verify(&mut Still).unwrap().damages, vec![]);
     }
+}
+
+/// A record with any bytes for a body and any chain value.
+fn encoded(kind: record::Kind, position: u64, sequence: u64, body: &[u8], chain: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let put = |bytes: &mut Vec<u8>| {
+        bytes.extend_from_slice(body);
+        Ok(())
+    };
+    record::write(&mut bytes, kind, position, sequence, put, |_| chain).unwrap();
+    bytes
 }
 
 /// The example of `docs/file-format.md`.

@@ -2,50 +2,54 @@
 //!
 //! The rules of `wire_object` hold: fields may be added, each with a default; nothing else changes.
 
-use super::wire_object::{WireKey, WireMethod, WireObject, WireSlot, WireTombstone, WireValue, name};
+use super::wire_object::{WireKey, WireMethod, WireObject, WireSlot, WireTombstone, WireValue, name, owned, texts};
 use crate::object::{
-    Argument, Change, Edit, EditKind, Envelope, Fault, FaultKind, Literal, MapKey, MethodVersion, Name, Object,
-    ObjectId, Outcome, Slot, Target, Tombstone, Value,
+    Argument, Change, Edit, EditKind, Envelope, Fault, FaultKind, Literal, MapKey, MethodVersion, Object, ObjectId,
+    Outcome, Slot, Target, Tombstone, Value,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum WireTarget {
-    Name(String),
+enum WireTarget<'a> {
+    Name(&'a str),
     Id(Uuid),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum WireLiteral {
-    Value(WireValue),
-    Named(String),
-    List(Vec<WireLiteral>),
-    Map(Vec<(WireKey, WireLiteral)>),
+enum WireLiteral<'a> {
+    #[serde(borrow)]
+    Value(WireValue<'a>),
+    Named(&'a str),
+    #[serde(borrow)]
+    List(Vec<WireLiteral<'a>>),
+    #[serde(borrow)]
+    Map(Vec<(WireKey<'a>, WireLiteral<'a>)>),
 }
 
-impl From<&Literal> for WireLiteral {
-    fn from(literal: &Literal) -> Self {
+impl<'a> From<&'a Literal> for WireLiteral<'a> {
+    fn from(literal: &'a Literal) -> Self {
         match literal {
             Literal::Value(value) => Self::Value(value.into()),
-            Literal::Named(name) => Self::Named(name.clone()),
+            Literal::Named(name) => Self::Named(name),
             Literal::List(items) => Self::List(items.iter().map(Self::from).collect()),
             Literal::Map(entries) => Self::Map(entries.iter().map(|(key, item)| (key.into(), item.into())).collect()),
         }
     }
 }
 
-impl TryFrom<WireLiteral> for Literal {
+impl TryFrom<WireLiteral<'_>> for Literal {
     type Error = String;
-    fn try_from(wire: WireLiteral) -> Result<Self, String> {
+    fn try_from(wire: WireLiteral<'_>) -> Result<Self, String> {
         Ok(match wire {
             WireLiteral::Value(value) => Self::Value(value.try_into()?),
-            WireLiteral::Named(name) => Self::Named(name),
+            WireLiteral::Named(name) => Self::Named(name.to_string()),
             WireLiteral::List(items) => Self::List(items.into_iter().map(Self::try_from).collect::<Result<_, _>>()?),
             WireLiteral::Map(entries) => {
-                let entry = |(key, item): (WireKey, WireLiteral)| Ok::<_, String>((key.try_into()?, item.try_into()?));
+                let entry =
+                    |(key, item): (WireKey<'_>, WireLiteral<'_>)| Ok::<_, String>((key.try_into()?, item.try_into()?));
                 Self::Map(entries.into_iter().map(entry).collect::<Result<_, _>>()?)
             }
         })
@@ -53,42 +57,42 @@ impl TryFrom<WireLiteral> for Literal {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct WireArgument {
-    #[serde(default)]
-    name: Option<String>,
-    value: WireLiteral,
+struct WireArgument<'a> {
+    #[serde(default, borrow)]
+    name: Option<&'a str>,
+    #[serde(borrow)]
+    value: WireLiteral<'a>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct WireEnvelope {
+pub(super) struct WireEnvelope<'a> {
     message_id: Uuid,
     #[serde(default)]
     correlation_id: Option<Uuid>,
-    sender_id: String,
-    target: WireTarget,
-    selector: String,
-    #[serde(default)]
-    args: Vec<WireArgument>,
+    sender_id: &'a str,
+    #[serde(borrow)]
+    target: WireTarget<'a>,
+    selector: &'a str,
+    #[serde(default, borrow)]
+    args: Vec<WireArgument<'a>>,
     issued_at: u64,
     #[serde(default)]
     retries: Option<u64>,
 }
 
-impl From<&Envelope> for WireEnvelope {
-    fn from(envelope: &Envelope) -> Self {
-        let argument = |argument: &Argument| WireArgument {
-            name: argument.name.as_ref().map(Name::to_string),
-            value: (&argument.value).into(),
-        };
+impl<'a> From<&'a Envelope> for WireEnvelope<'a> {
+    fn from(envelope: &'a Envelope) -> Self {
+        let argument =
+            |argument: &'a Argument| WireArgument { name: argument.name.as_deref(), value: (&argument.value).into() };
         Self {
             message_id: envelope.message_id,
             correlation_id: envelope.correlation_id,
-            sender_id: envelope.sender_id.clone(),
+            sender_id: &envelope.sender_id,
             target: match &envelope.target {
-                Target::Name(name) => WireTarget::Name(name.clone()),
+                Target::Name(name) => WireTarget::Name(name),
                 Target::Id(id) => WireTarget::Id(id.0),
             },
-            selector: envelope.selector.to_string(),
+            selector: &envelope.selector,
             args: envelope.args.iter().map(argument).collect(),
             issued_at: envelope.issued_at,
             retries: envelope.retries,
@@ -96,22 +100,22 @@ impl From<&Envelope> for WireEnvelope {
     }
 }
 
-impl TryFrom<WireEnvelope> for Envelope {
+impl TryFrom<WireEnvelope<'_>> for Envelope {
     type Error = String;
-    fn try_from(wire: WireEnvelope) -> Result<Self, String> {
-        let argument = |WireArgument { name: parameter, value }: WireArgument| {
-            let parameter = parameter.as_deref().map(name).transpose()?;
+    fn try_from(wire: WireEnvelope<'_>) -> Result<Self, String> {
+        let argument = |WireArgument { name: parameter, value }: WireArgument<'_>| {
+            let parameter = parameter.map(name).transpose()?;
             Ok::<_, String>(Argument { name: parameter, value: value.try_into()? })
         };
         Ok(Self {
             message_id: wire.message_id,
             correlation_id: wire.correlation_id,
-            sender_id: wire.sender_id,
+            sender_id: wire.sender_id.to_string(),
             target: match wire.target {
-                WireTarget::Name(name) => Target::Name(name),
+                WireTarget::Name(name) => Target::Name(name.to_string()),
                 WireTarget::Id(id) => Target::Id(ObjectId(id)),
             },
-            selector: name(&wire.selector)?,
+            selector: name(wire.selector)?,
             args: wire.args.into_iter().map(argument).collect::<Result<_, _>>()?,
             issued_at: wire.issued_at,
             retries: wire.retries,
@@ -120,22 +124,38 @@ impl TryFrom<WireEnvelope> for Envelope {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct WireEdit {
-    #[serde(default)]
-    path: Vec<WireKey>,
-    kind: WireEditKind,
+pub(super) struct WireEdit<'a> {
+    #[serde(default, borrow)]
+    path: Vec<WireKey<'a>>,
+    #[serde(borrow)]
+    kind: WireEditKind<'a>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum WireEditKind {
-    Set { key: WireKey, before: Option<WireValue>, after: Option<WireValue> },
-    Insert { place: u64, value: WireValue },
-    Remove { place: u64, value: WireValue },
+enum WireEditKind<'a> {
+    Set {
+        #[serde(borrow)]
+        key: WireKey<'a>,
+        #[serde(borrow)]
+        before: Option<WireValue<'a>>,
+        #[serde(borrow)]
+        after: Option<WireValue<'a>>,
+    },
+    Insert {
+        place: u64,
+        #[serde(borrow)]
+        value: WireValue<'a>,
+    },
+    Remove {
+        place: u64,
+        #[serde(borrow)]
+        value: WireValue<'a>,
+    },
 }
 
-impl From<&Edit> for WireEdit {
-    fn from(edit: &Edit) -> Self {
+impl<'a> From<&'a Edit> for WireEdit<'a> {
+    fn from(edit: &'a Edit) -> Self {
         let kind = match &edit.kind {
             EditKind::Set { key, before, after } => WireEditKind::Set {
                 key: key.into(),
@@ -149,10 +169,10 @@ impl From<&Edit> for WireEdit {
     }
 }
 
-impl TryFrom<WireEdit> for Edit {
+impl TryFrom<WireEdit<'_>> for Edit {
     type Error = String;
-    fn try_from(wire: WireEdit) -> Result<Self, String> {
-        let value = |value: Option<WireValue>| value.map(Value::try_from).transpose();
+    fn try_from(wire: WireEdit<'_>) -> Result<Self, String> {
+        let value = |value: Option<WireValue<'_>>| value.map(Value::try_from).transpose();
         let place = |place: u64| usize::try_from(place).map_err(|error| error.to_string());
         let kind = match wire.kind {
             WireEditKind::Set { key, before, after } => {
@@ -172,43 +192,52 @@ impl TryFrom<WireEdit> for Edit {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum WireChange {
+pub(super) enum WireChange<'a> {
     Create {
-        object: WireObject,
-        #[serde(default)]
-        tombstone: Option<WireTombstone>,
+        #[serde(borrow)]
+        object: WireObject<'a>,
+        #[serde(default, borrow)]
+        tombstone: Option<WireTombstone<'a>>,
     },
     Delete {
-        object: WireObject,
-        #[serde(default)]
-        tombstone: Option<WireTombstone>,
+        #[serde(borrow)]
+        object: WireObject<'a>,
+        #[serde(default, borrow)]
+        tombstone: Option<WireTombstone<'a>>,
     },
     SetSlot {
         id: Uuid,
-        slot: String,
+        slot: &'a str,
         place: u64,
-        before: Option<Box<WireSlot>>,
-        after: Option<Box<WireSlot>>,
+        #[serde(borrow)]
+        before: Option<Box<WireSlot<'a>>>,
+        #[serde(borrow)]
+        after: Option<Box<WireSlot<'a>>>,
     },
     EditSlot {
         id: Uuid,
-        slot: String,
-        edits: Vec<WireEdit>,
+        slot: &'a str,
+        #[serde(borrow)]
+        edits: Vec<WireEdit<'a>>,
     },
     AddVersion {
         id: Uuid,
-        selector: String,
-        version: WireMethod,
+        selector: &'a str,
+        #[serde(borrow)]
+        version: WireMethod<'a>,
     },
     RemoveVersion {
         id: Uuid,
-        selector: String,
-        version: WireMethod,
+        selector: &'a str,
+        #[serde(borrow)]
+        version: WireMethod<'a>,
     },
     Rename {
         id: Uuid,
-        before: Option<String>,
-        after: Option<String>,
+        #[serde(borrow)]
+        before: Option<&'a str>,
+        #[serde(borrow)]
+        after: Option<&'a str>,
     },
     SetParents {
         id: Uuid,
@@ -217,8 +246,8 @@ pub(super) enum WireChange {
     },
 }
 
-impl From<&Change> for WireChange {
-    fn from(change: &Change) -> Self {
+impl<'a> From<&'a Change> for WireChange<'a> {
+    fn from(change: &'a Change) -> Self {
         let ids = |ids: &[ObjectId]| ids.iter().map(|id| id.0).collect();
         let id = change.id().0;
         match change {
@@ -230,36 +259,34 @@ impl From<&Change> for WireChange {
             }
             Change::SetSlot { slot, place, before, after, .. } => Self::SetSlot {
                 id,
-                slot: slot.to_string(),
+                slot,
                 place: *place as u64,
                 before: before.as_ref().map(|slot| Box::new(slot.into())),
                 after: after.as_ref().map(|slot| Box::new(slot.into())),
             },
             Change::EditSlot { slot, edits, .. } => {
-                Self::EditSlot { id, slot: slot.to_string(), edits: edits.iter().map(WireEdit::from).collect() }
+                Self::EditSlot { id, slot, edits: edits.iter().map(WireEdit::from).collect() }
             }
             Change::AddVersion { selector, version, .. } => {
-                Self::AddVersion { id, selector: selector.to_string(), version: (&**version).into() }
+                Self::AddVersion { id, selector, version: (&**version).into() }
             }
             Change::RemoveVersion { selector, version, .. } => {
-                Self::RemoveVersion { id, selector: selector.to_string(), version: (&**version).into() }
+                Self::RemoveVersion { id, selector, version: (&**version).into() }
             }
-            Change::Rename { before, after, .. } => Self::Rename {
-                id,
-                before: before.as_ref().map(Name::to_string),
-                after: after.as_ref().map(Name::to_string),
-            },
+            Change::Rename { before, after, .. } => {
+                Self::Rename { id, before: before.as_deref(), after: after.as_deref() }
+            }
             Change::SetParents { before, after, .. } => Self::SetParents { id, before: ids(before), after: ids(after) },
         }
     }
 }
 
-impl TryFrom<WireChange> for Change {
+impl TryFrom<WireChange<'_>> for Change {
     type Error = String;
-    fn try_from(wire: WireChange) -> Result<Self, String> {
-        let object = |object: WireObject| Object::try_from(object).map(Box::new);
-        let version = |version: WireMethod| MethodVersion::try_from(version).map(Box::new);
-        let slot_of = |slot: Option<Box<WireSlot>>| slot.map(|slot| Slot::try_from(*slot)).transpose();
+    fn try_from(wire: WireChange<'_>) -> Result<Self, String> {
+        let object = |object: WireObject<'_>| Object::try_from(object).map(Box::new);
+        let version = |version: WireMethod<'_>| MethodVersion::try_from(version).map(Box::new);
+        let slot_of = |slot: Option<Box<WireSlot<'_>>>| slot.map(|slot| Slot::try_from(*slot)).transpose();
         let ids = |ids: Vec<Uuid>| ids.into_iter().map(ObjectId).collect();
         Ok(match wire {
             WireChange::Create { object: made, tombstone } => {
@@ -270,26 +297,26 @@ impl TryFrom<WireChange> for Change {
             }
             WireChange::SetSlot { id, slot, place, before, after } => Self::SetSlot {
                 id: ObjectId(id),
-                slot: name(&slot)?,
+                slot: name(slot)?,
                 place: usize::try_from(place).unwrap_or(usize::MAX),
                 before: slot_of(before)?,
                 after: slot_of(after)?,
             },
             WireChange::EditSlot { id, slot, edits } => Self::EditSlot {
                 id: ObjectId(id),
-                slot: name(&slot)?,
+                slot: name(slot)?,
                 edits: edits.into_iter().map(Edit::try_from).collect::<Result<_, _>>()?,
             },
             WireChange::AddVersion { id, selector, version: added } => {
-                Self::AddVersion { id: ObjectId(id), selector: name(&selector)?, version: version(added)? }
+                Self::AddVersion { id: ObjectId(id), selector: name(selector)?, version: version(added)? }
             }
             WireChange::RemoveVersion { id, selector, version: removed } => {
-                Self::RemoveVersion { id: ObjectId(id), selector: name(&selector)?, version: version(removed)? }
+                Self::RemoveVersion { id: ObjectId(id), selector: name(selector)?, version: version(removed)? }
             }
             WireChange::Rename { id, before, after } => Self::Rename {
                 id: ObjectId(id),
-                before: before.as_deref().map(name).transpose()?,
-                after: after.as_deref().map(name).transpose()?,
+                before: before.map(name).transpose()?,
+                after: after.map(name).transpose()?,
             },
             WireChange::SetParents { id, before, after } => {
                 Self::SetParents { id: ObjectId(id), before: ids(before), after: ids(after) }
@@ -300,30 +327,33 @@ impl TryFrom<WireChange> for Change {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum WireEnd {
+enum WireEnd<'a> {
     Completed {
-        result: WireValue,
-        changes: Vec<WireChange>,
-        #[serde(default)]
-        logs: Vec<String>,
+        #[serde(borrow)]
+        result: WireValue<'a>,
+        #[serde(borrow)]
+        changes: Vec<WireChange<'a>>,
+        #[serde(default, borrow)]
+        logs: Vec<&'a str>,
     },
     Failed {
-        kind: String,
-        message: String,
-        #[serde(default)]
-        suggestions: Vec<String>,
-        #[serde(default)]
-        trace: Vec<String>,
-        #[serde(default)]
-        logs: Vec<String>,
+        kind: &'a str,
+        message: &'a str,
+        #[serde(default, borrow)]
+        suggestions: Vec<&'a str>,
+        #[serde(default, borrow)]
+        trace: Vec<&'a str>,
+        #[serde(default, borrow)]
+        logs: Vec<&'a str>,
         #[serde(default)]
         receiver: Option<Uuid>,
     },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct WireOutcome {
-    end: WireEnd,
+pub(super) struct WireOutcome<'a> {
+    #[serde(borrow)]
+    end: WireEnd<'a>,
     #[serde(default)]
     resolves: Vec<u64>,
     /// Of a turn of a person that can be taken back.
@@ -344,18 +374,24 @@ pub(super) struct WireOfPerson {
     pub(super) posts: u64,
 }
 
-impl WireOutcome {
-    pub(super) fn new(outcome: &Outcome, resolves: &[u64]) -> Self {
+impl<'a> WireOutcome<'a> {
+    pub(super) fn new(outcome: &'a Outcome, resolves: &[u64]) -> Self {
         let end = match outcome {
             Outcome::Completed { result, changes, logs } => WireEnd::Completed {
                 result: result.into(),
                 changes: changes.iter().map(WireChange::from).collect(),
-                logs: logs.clone(),
+                logs: texts(logs),
             },
             Outcome::Failed(fault) => {
-                let Fault { kind, message, suggestions, trace, logs, receiver } = fault.clone();
-                let receiver = receiver.map(|id| id.0);
-                WireEnd::Failed { kind: kind.word().to_string(), message, suggestions, trace, logs, receiver }
+                let Fault { kind, message, suggestions, trace, logs, receiver } = fault;
+                WireEnd::Failed {
+                    kind: kind.word(),
+                    message,
+                    suggestions: texts(suggestions),
+                    trace: texts(trace),
+                    logs: texts(logs),
+                    receiver: receiver.map(|id| id.0),
+                }
             }
         };
         Self { end, resolves: resolves.to_vec(), of_person: None }
@@ -367,13 +403,16 @@ impl WireOutcome {
             WireEnd::Completed { result, changes, logs } => Outcome::Completed {
                 result: result.try_into()?,
                 changes: changes.into_iter().map(Change::try_from).collect::<Result<_, _>>()?,
-                logs,
+                logs: owned(&logs),
             },
-            WireEnd::Failed { kind, message, suggestions, trace, logs, receiver } => {
-                let receiver = receiver.map(ObjectId);
-                let kind = FaultKind::from_word(&kind).unwrap_or(FaultKind::Internal);
-                Outcome::Failed(Fault { kind, message, suggestions, trace, logs, receiver })
-            }
+            WireEnd::Failed { kind, message, suggestions, trace, logs, receiver } => Outcome::Failed(Fault {
+                kind: FaultKind::from_word(kind).unwrap_or(FaultKind::Internal),
+                message: message.to_string(),
+                suggestions: owned(&suggestions),
+                trace: owned(&trace),
+                logs: owned(&logs),
+                receiver: receiver.map(ObjectId),
+            }),
         };
         Ok((outcome, self.resolves))
     }
