@@ -8,9 +8,10 @@ use super::Snapshot;
 use super::folder::WorldLock;
 use super::ledger::{Batch, Ledger};
 use super::redelivery::Redelivery;
+use super::room::RoomWatch;
 use super::witness::Witness;
 use super::writer::{Commit, LogEnd, Shelf, Writer};
-use crate::object::{Envelope, ObjectId, Outcome, TICKS_A_SECOND, Tick};
+use crate::object::{Envelope, ObjectId, Outcome, Room, TICKS_A_SECOND, Tick};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, after, select, unbounded};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -58,6 +59,9 @@ pub enum Reply {
     /// The disk refused something, for this reason, and was looked at anew: all that was handed over until then and that
     /// counts is there, and everything goes on.
     Writable(String),
+    /// How much room the disk has: told when that changes. While it is scarce nothing new should be handed over; it is written all
+    /// the same.
+    Room(Room),
 }
 
 enum Request {
@@ -172,6 +176,7 @@ pub(super) struct Beginning {
     pub(super) first: Batch,
     pub(super) end: LogEnd,
     pub(super) witness: Option<Witness>,
+    pub(super) room: Option<RoomWatch>,
     pub(super) lock: Option<WorldLock>,
 }
 
@@ -180,11 +185,12 @@ pub(super) fn start(beginning: Beginning, wake: Box<dyn Fn() + Send + Sync>) -> 
     let (requests, incoming) = unbounded();
     let (outgoing, replies) = unbounded();
     let admission = Arc::new(Admission::default());
-    let Beginning { shelf, ledger, redeliver, snapshots, first, end, witness, lock } = beginning;
+    let Beginning { shelf, ledger, redeliver, snapshots, first, end, witness, room, lock } = beginning;
     let position = ledger.last;
     let mut worker = Worker {
         writer: Writer::new(shelf, end),
         witness,
+        room,
         snapshots: VecDeque::from([(snapshots.into(), position)]),
         ticks: None,
         ledger,
@@ -209,6 +215,7 @@ pub(super) fn start(beginning: Beginning, wake: Box<dyn Fn() + Send + Sync>) -> 
 struct Worker {
     writer: Writer<News>,
     witness: Option<Witness>,
+    room: Option<RoomWatch>,
     ledger: Ledger,
     redelivery: Redelivery,
     /// Sets of objects that wait for their snapshot, each with the position it stands at.
@@ -247,6 +254,7 @@ impl Worker {
     }
 
     fn work(&mut self, first: Batch) -> Result<(), String> {
+        self.look_at_room();
         self.write(first, News::default())?;
         self.settle()?;
         let mut open = true;
@@ -275,20 +283,24 @@ impl Worker {
         }
         if !matches!(patience, Patience::None) {
             self.bear_witness();
+            self.room.iter_mut().filter(|_| self.incoming.is_empty()).for_each(RoomWatch::make_reserve);
         }
-        match patience {
-            Patience::None => self.incoming.try_recv(),
-            Patience::Until(time) => self.incoming.recv_timeout(time).map_err(|error| match error {
-                RecvTimeoutError::Timeout => TryRecvError::Empty,
-                RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
-            }),
-            Patience::Endless => self.incoming.recv().map_err(|_| TryRecvError::Disconnected),
-        }
+        let longest = self.room.as_ref().map_or(Duration::MAX, RoomWatch::rest);
+        let time = match patience {
+            Patience::None => return self.incoming.try_recv(),
+            Patience::Until(time) => time.min(longest),
+            Patience::Endless => longest,
+        };
+        self.incoming.recv_timeout(time).map_err(|error| match error {
+            RecvTimeoutError::Timeout => TryRecvError::Empty,
+            RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
+        })
     }
 
     /// Blocks for one request unless there is other work, then takes all that wait, up to the bounds of a batch. With nothing
     /// to write, what was written last is made durable.
     fn write_one_batch(&mut self, open: &mut bool) -> Result<(), String> {
+        self.look_at_room();
         let mut batch = Batch::default();
         let mut news = News::default();
         for (sequence, alone) in self.redelivery.due() {
@@ -377,15 +389,23 @@ impl Worker {
             if !self.admission.stopped.swap(true, Ordering::Relaxed) {
                 self.reply(Reply::ReadOnly(reason.clone()));
             }
-            if !self.gather_for(pause) {
+            // What was handed over comes to the disk in the room of the reserve, and so does the end.
+            if !self.gather_for(pause) && !self.room.as_mut().is_some_and(RoomWatch::give_reserve_up) {
                 return Err(reason);
             }
+            self.look_at_room();
             pause = (pause * 2).min(LONGEST_PAUSE);
         };
         self.admission.stopped.store(false, Ordering::Relaxed);
         self.reply(Reply::Writable(reason));
         news.into_iter().for_each(|news| self.tell(news));
         Ok(())
+    }
+
+    fn look_at_room(&mut self) {
+        if let Some(room) = self.room.as_mut().and_then(RoomWatch::look) {
+            self.reply(Reply::Room(room));
+        }
     }
 
     /// Keeps what comes in for later. Answers whether the world is still open then.

@@ -5,9 +5,11 @@ use super::folder::{self, BuildingSite, Ground, WorldLock, unusable};
 use super::ledger::{Batch, Ledger, Suspension};
 use super::record;
 use super::replay::{self, ReadError, Replay};
+use super::room::RoomWatch;
+use super::storage;
 use super::store::{self, Press, Protocol, Store, StoreError};
 use super::witness::Witness;
-use super::writer::LogEnd;
+use super::writer::{LogEnd, Shelf};
 use super::{Awakened, AwakeningReport, DamagedPart, NewWorld, OpenError, Snapshot, Ticker};
 use crate::object::{Change, Envelope, Fault, FaultKind, Name, ObjectId, Outcome};
 use crate::object::{Target, Value};
@@ -46,10 +48,30 @@ pub(super) fn open_with(
     map_bytes: usize,
     protocol: Protocol,
 ) -> Result<(Awakened, Alembic), OpenError> {
+    open_on(dir, new, now_ms, ticker, wake, map_bytes, protocol, |press| Box::new(press))
+}
+
+/// The same, with something between the journal and the disk.
+pub(super) fn open_on(
+    dir: &Path,
+    new: Option<NewWorld>,
+    now_ms: u64,
+    ticker: &mut dyn Ticker,
+    wake: Box<dyn Fn() + Send + Sync>,
+    map_bytes: usize,
+    protocol: Protocol,
+    shelf: impl FnOnce(Press) -> Box<dyn Shelf>,
+) -> Result<(Awakened, Alembic), OpenError> {
     let canonical = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
     let dir = canonical.as_path();
     let mut created = false;
-    match (folder::survey(dir)?, new) {
+    let ground = folder::survey(dir)?;
+    let storage = match ground {
+        Ground::World => storage::survey(dir, false)?,
+        Ground::Free if new.is_some() => storage::survey(dir, true)?,
+        _ => None,
+    };
+    match (ground, new) {
         (Ground::World, _) => {}
         (Ground::Taken, _) => return Err(OpenError::NotAWorld(dir.to_path_buf())),
         (Ground::Free, None) => return Err(OpenError::Absent(dir.to_path_buf())),
@@ -61,10 +83,11 @@ pub(super) fn open_with(
     let lock = WorldLock::take(dir, now_ms)?;
     let store = Store::open(dir, map_bytes, protocol).map_err(|error| store_error(dir, error))?;
     match wake_up(dir, &store, now_ms, created, ticker) {
-        Ok(Waking { awakened, ledger, first, end, redeliver, snapshots, witness }) => {
-            let shelf = Box::new(Press::new(store, dir, map_bytes));
-            let beginning =
-                Beginning { shelf, ledger, redeliver, snapshots, first, end, witness: Some(witness), lock: Some(lock) };
+        Ok(Waking { mut awakened, ledger, first, end, redeliver, snapshots, witness }) => {
+            awakened.report.storage = storage;
+            let shelf = shelf(Press::new(store, dir, map_bytes));
+            let (witness, room, lock) = (Some(witness), Some(RoomWatch::new(dir)), Some(lock));
+            let beginning = Beginning { shelf, ledger, redeliver, snapshots, first, end, witness, room, lock };
             let alembic = alembic::start(beginning, wake).map_err(|error| unusable(dir, &error))?;
             Ok((awakened, alembic))
         }
@@ -153,6 +176,7 @@ fn wake_up(
     let report = AwakeningReport {
         created,
         clean_exit: meta.wire.clean,
+        storage: None,
         snapshots: replay.counts.snapshots,
         records: replay.counts.records,
         redelivered: redeliver.len() as u64,

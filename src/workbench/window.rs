@@ -34,6 +34,8 @@ const SIZE: [u32; 2] = [1_440, 900];
 const BARS: f32 = 80.0;
 /// What is told on stderr. Warnings of the libraries speak of the graphics stack, not of this world.
 const LOG: &str = "error,living_workbench=warn";
+/// How long after its beginning the window tells that the world was not closed in order the last time.
+const NOTICE: Duration = Duration::from_secs(600);
 /// How often a lost graphics device is made anew before the window gives up.
 const RECOVERIES: u32 = 3;
 
@@ -287,6 +289,8 @@ fn draw_panels(
     let desk = &mut *desk;
     let panels = &mut *panels;
     panels.figures.zoom = desk.view.zoom;
+    panels.figures.tells_unclean_exit =
+        desk.mirror.status().unclean_exit && !desk.notice_is_away && panels.frame_start < NOTICE;
     let (context, input, output) = &mut *egui;
     let context = context.get_mut().clone();
     let mut commands: Vec<Command> = Vec::new();
@@ -324,7 +328,7 @@ fn panels_ui(root: &mut egui::Ui, desk: &Desk, panels: &mut Panels, commands: &m
     let bar = egui::Panel::bottom("status")
         .exact_size(24.0)
         .frame(style::dock(0).inner_margin(egui::Margin::symmetric(12, 0)));
-    bar.show(root, |ui| status_ui(ui, desk.mirror.status(), &panels.figures));
+    bar.show(root, |ui| status_ui(ui, desk.mirror.status(), &panels.figures, commands));
     if width >= 800.0 {
         let dock = egui::Panel::right("inspector").default_size(360.0).size_range(280.0..=560.0).frame(style::dock(12));
         dock.show(root, |ui| {
