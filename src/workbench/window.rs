@@ -83,6 +83,8 @@ pub(super) struct Panels {
     pub(super) keyboard_released: bool,
     /// The view that brought all cards into sight, and the hole it did so for.
     pub(super) fitted: Option<(Viewpoint, Bounds)>,
+    /// The newest line of the transcript that was drawn.
+    newest: Option<u64>,
     /// Whether egui wants another frame at once.
     wants_frame: bool,
     recoveries: u32,
@@ -304,8 +306,13 @@ fn draw_panels(
         panels.hole = Some(panels_ui(root, desk, panels, &mut commands));
     });
     let root = full.viewport_output.get(&egui::ViewportId::ROOT);
-    panels.wants_frame =
-        root.is_some_and(|root| root.repaint_delay.is_zero()) || !commands.is_empty() || !panels.held.is_empty();
+    // The transcript follows its end a frame late, and a letter that was never drawn before is on the screen a frame late.
+    let newest = desk.mirror.transcript.iter().last().map(|entry| entry.number);
+    let is_late = std::mem::replace(&mut panels.newest, newest) != newest || !full.textures_delta.set.is_empty();
+    panels.wants_frame = is_late
+        || root.is_some_and(|root| root.repaint_delay.is_zero())
+        || !commands.is_empty()
+        || !panels.held.is_empty();
     ***output = Some(full);
     panels.pointer_taken = context.is_pointer_over_egui() || context.egui_is_using_pointer();
     panels.keyboard_taken = context.egui_wants_keyboard_input();
