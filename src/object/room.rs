@@ -37,7 +37,7 @@ impl Room {
 impl fmt::Display for Room {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Ample => f.write_str("the disk has room"),
+            Self::Ample => f.write_str("the disk has room again"),
             Self::Low { free } => write!(f, "the disk is getting full: {} are free", bytes_in_words(free)),
             Self::Scarce { free, needed } => write!(
                 f,
