@@ -1,6 +1,6 @@
 //! What comes out of the world: numbered events that panels, consoles and programs subscribe to.
 
-use super::{Change, Envelope, Fault, Object, ObjectId, Outcome, Tombstone};
+use super::{Change, Envelope, Fault, Object, ObjectId, Outcome, Room, Tombstone};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -91,6 +91,12 @@ pub struct Status {
     pub problems: usize,
     /// Why the world is read-only, if it is.
     pub read_only: Option<String>,
+    /// For how many whole seconds the disk has not answered; from two on.
+    pub unanswered_s: Option<u64>,
+    /// How much room the disk has.
+    pub room: Room,
+    /// Whether the world was not closed in order the last time.
+    pub unclean_exit: bool,
 }
 
 /// A failed message that waits to be tried again or dismissed.

@@ -8,10 +8,11 @@ use super::Snapshot;
 use super::batch::Batch;
 use super::folder::WorldLock;
 use super::ledger::Ledger;
+use super::room::RoomWatch;
 use super::scribe::Scribe;
 use super::witness::Witness;
 use super::writer::{LogEnd, Shelf};
-use crate::object::{Envelope, ObjectId, Outcome, Tick};
+use crate::object::{Envelope, ObjectId, Outcome, Room, Tick};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -46,6 +47,9 @@ pub enum Reply {
     /// The disk refused something, for this reason, and was looked at anew: all that was handed over until then and that
     /// counts is there, and everything goes on.
     Writable(String),
+    /// How much room the disk has: told when that changes. While it is scarce nothing new should be handed over; it is written all
+    /// the same.
+    Room(Room),
 }
 
 /// What is handed over.
@@ -182,6 +186,7 @@ pub(super) struct Beginning {
     pub(super) first: Batch,
     pub(super) end: LogEnd,
     pub(super) witness: Option<Witness>,
+    pub(super) room: Option<RoomWatch>,
     pub(super) lock: Option<WorldLock>,
 }
 

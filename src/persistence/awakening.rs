@@ -6,10 +6,12 @@ use super::folder::{self, BuildingSite, Ground, WorldLock, unusable};
 use super::ledger::{Ledger, Suspension};
 use super::record;
 use super::replay::{self, Replay};
+use super::room::RoomWatch;
 use super::source::{ReadError, Source, read_meta};
+use super::storage;
 use super::store::{self, Press, Protocol, Store, StoreError};
 use super::witness::Witness;
-use super::writer::LogEnd;
+use super::writer::{LogEnd, Shelf};
 use super::{Awakened, AwakeningReport, DamagedPart, NewWorld, OpenError, Progress, Snapshot, Ticker};
 use crate::object::{Change, Envelope, Fault, FaultKind, Name, ObjectId, Outcome};
 use crate::object::{Target, Value};
@@ -51,7 +53,25 @@ pub fn open_watched(
     wake: impl Fn() + Send + Sync + 'static,
     progress: &Progress,
 ) -> Result<(Awakened, Alembic), OpenError> {
-    open_as(dir, new, now_ms, ticker, Box::new(wake), store::MAP_BYTES, Protocol::USUAL, progress)
+    open_in(dir, new, now_ms, ticker, Box::new(wake), Manner::usual(progress))
+}
+
+/// How a world is opened.
+pub(super) struct Manner<'a> {
+    /// Address space at first.
+    pub(super) map_bytes: usize,
+    pub(super) protocol: Protocol,
+    pub(super) progress: &'a Progress,
+    /// What stands between the journal and the disk.
+    pub(super) shelf: Box<dyn FnOnce(Press) -> Box<dyn Shelf> + 'a>,
+}
+
+impl<'a> Manner<'a> {
+    /// As this system can.
+    pub(super) fn usual(progress: &'a Progress) -> Self {
+        let shelf = Box::new(|press| Box::new(press) as Box<dyn Shelf>);
+        Self { map_bytes: store::MAP_BYTES, protocol: Protocol::USUAL, progress, shelf }
+    }
 }
 
 /// [`open`] with an address space and a protocol of one's choice.
@@ -65,23 +85,28 @@ pub(super) fn open_with(
     map_bytes: usize,
     protocol: Protocol,
 ) -> Result<(Awakened, Alembic), OpenError> {
-    open_as(dir, new, now_ms, ticker, wake, map_bytes, protocol, &Progress::new())
+    open_in(dir, new, now_ms, ticker, wake, Manner { map_bytes, protocol, ..Manner::usual(&Progress::new()) })
 }
 
-fn open_as(
+/// [`open`] in another manner.
+pub(super) fn open_in(
     dir: &Path,
     new: Option<NewWorld>,
     now_ms: u64,
     ticker: &mut dyn Ticker,
     wake: Box<dyn Fn() + Send + Sync>,
-    map_bytes: usize,
-    protocol: Protocol,
-    progress: &Progress,
+    Manner { map_bytes, protocol, progress, shelf }: Manner<'_>,
 ) -> Result<(Awakened, Alembic), OpenError> {
     let canonical = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
     let dir = canonical.as_path();
     let mut created = false;
-    match (folder::survey(dir)?, new) {
+    let ground = folder::survey(dir)?;
+    let storage = match ground {
+        Ground::World => storage::survey(dir, false)?,
+        Ground::Free if new.is_some() => storage::survey(dir, true)?,
+        _ => None,
+    };
+    match (ground, new) {
         (Ground::World, _) => {}
         (Ground::Taken, _) => return Err(OpenError::NotAWorld(dir.to_path_buf())),
         (Ground::Free, None) => return Err(OpenError::Absent(dir.to_path_buf())),
@@ -93,10 +118,11 @@ fn open_as(
     let lock = WorldLock::take(dir, now_ms)?;
     let store = Store::open(dir, map_bytes, protocol).map_err(|error| store_error(dir, error))?;
     match wake_up(dir, &store, now_ms, created, ticker, progress) {
-        Ok(Waking { awakened, ledger, first, end, redeliver, snapshots, witness }) => {
-            let shelf = Box::new(Press::new(store, dir, map_bytes));
-            let beginning =
-                Beginning { shelf, ledger, redeliver, snapshots, first, end, witness: Some(witness), lock: Some(lock) };
+        Ok(Waking { mut awakened, ledger, first, end, redeliver, snapshots, witness }) => {
+            awakened.report.storage = storage;
+            let shelf = shelf(Press::new(store, dir, map_bytes));
+            let (witness, room, lock) = (Some(witness), Some(RoomWatch::new(dir)), Some(lock));
+            let beginning = Beginning { shelf, ledger, redeliver, snapshots, first, end, witness, room, lock };
             let alembic = alembic::start(beginning, wake).map_err(|error| unusable(dir, &error))?;
             Ok((awakened, alembic))
         }
@@ -188,6 +214,7 @@ fn wake_up(
     let report = AwakeningReport {
         created,
         clean_exit: meta.wire.clean,
+        storage: None,
         snapshots: replay.counts.snapshots,
         records: replay.counts.records,
         redelivered: redeliver.len() as u64,

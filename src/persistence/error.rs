@@ -45,6 +45,16 @@ pub enum OpenError {
         /// What this program doesn't know.
         needs: String,
     },
+    /// The storage can't keep what a world promises.
+    #[error("a world can't be kept at {path}: {reason}; {advice}")]
+    Unsuitable {
+        /// The world's folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+        /// What to do next.
+        advice: String,
+    },
     /// The file system refuses.
     #[error(
         "the world at {path} can't be used: {reason}; check that the folder is on a local, writable disk with room"

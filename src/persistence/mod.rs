@@ -19,12 +19,14 @@ mod reader;
 mod record;
 mod redelivery;
 mod replay;
+mod room;
 mod scribe;
 mod sharing;
 mod source;
+mod storage;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod wire_message;
 mod wire_object;
 mod witness;
@@ -116,6 +118,8 @@ pub struct AwakeningReport {
     pub created: bool,
     /// Whether the world was closed in order the last time; true for a new one.
     pub clean_exit: bool,
+    /// What has to be known about the disk under it, if anything.
+    pub storage: Option<String>,
     /// Objects that came from their snapshots.
     pub snapshots: u64,
     /// Log records that were read.
@@ -128,16 +132,21 @@ pub struct AwakeningReport {
     pub damages: Vec<Damage>,
 }
 
+impl AwakeningReport {
+    /// Whether somebody should read it: something is not as it should be.
+    pub fn wants_notice(&self) -> bool {
+        !self.clean_exit || !self.given_up.is_empty() || !self.damages.is_empty() || self.storage.is_some()
+    }
+}
+
 impl fmt::Display for AwakeningReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.created {
-            return f.write_str("A new world was made.");
+            f.write_str("A new world was made")?;
+        } else {
+            let Self { snapshots, records, .. } = self;
+            write!(f, "The world is awake: {snapshots} objects from snapshots, {records} records of the log read")?;
         }
-        write!(
-            f,
-            "The world is awake: {} objects from snapshots, {} records of the log read",
-            self.snapshots, self.records
-        )?;
         if !self.clean_exit {
             f.write_str("; it was not closed in order the last time, and nothing acknowledged is lost")?;
         }
@@ -149,6 +158,9 @@ impl fmt::Display for AwakeningReport {
         }
         if !self.damages.is_empty() {
             write!(f, "; {} damaged records are in quarantine (`workbench verify` lists them)", self.damages.len())?;
+        }
+        if let Some(storage) = &self.storage {
+            write!(f, "; {storage}")?;
         }
         f.write_str(".")
     }

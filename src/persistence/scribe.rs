@@ -7,6 +7,7 @@ use super::batch::Batch;
 use super::folder::WorldLock;
 use super::ledger::Ledger;
 use super::redelivery::Redelivery;
+use super::room::RoomWatch;
 use super::witness::Witness;
 use super::writer::{Commit, LogEnd, Writer};
 use super::writer_thread::{Answer, Order, WriterThread};
@@ -40,6 +41,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 pub(super) struct Scribe {
     writer: WriterThread<News>,
     witness: Option<Witness>,
+    room: Option<RoomWatch>,
     witness_due: Receiver<Instant>,
     ledger: Ledger,
     redelivery: Redelivery,
@@ -86,11 +88,12 @@ impl Scribe {
         wake: Box<dyn Fn() + Send + Sync>,
         admission: Arc<Admission>,
     ) -> std::io::Result<Self> {
-        let Beginning { shelf, mut ledger, redeliver, snapshots, first, end, witness, lock } = beginning;
+        let Beginning { shelf, mut ledger, redeliver, snapshots, first, end, witness, room, lock } = beginning;
         ledger.note_handed_over();
         Ok(Self {
             writer: WriterThread::start(Writer::new(shelf, end))?,
             witness,
+            room,
             witness_due: tick(WITNESS_EVERY),
             redelivery: Redelivery::of(redeliver),
             batch: first,
@@ -118,10 +121,12 @@ impl Scribe {
     }
 
     fn work(&mut self) -> Result<(), String> {
+        self.look_at_room();
         // What the awakening wrote is on disk before anything else is.
         self.write_batch(false)?;
         self.hear_all()?;
         loop {
+            self.look_at_room();
             self.gather()?;
             if self.writer.is_busy() {
                 self.wait()?;
@@ -189,7 +194,13 @@ impl Scribe {
         if self.witness_due.try_recv().is_ok() {
             self.bear_witness();
         }
-        self.was_idle |= !self.writer.is_busy();
+        if !self.writer.is_busy() {
+            self.was_idle = true;
+            if self.incoming.is_empty() {
+                self.room.iter_mut().for_each(RoomWatch::make_reserve);
+            }
+        }
+        let longest = self.room.as_ref().map_or(Duration::MAX, RoomWatch::rest);
         let nothing = never();
         let is_deaf = !self.is_open || self.is_full() || !self.backlog.is_empty();
         let incoming = if is_deaf { &nothing } else { &self.incoming };
@@ -206,6 +217,13 @@ impl Scribe {
                 self.hear(answer)
             }
             recv(self.ticks_due) -> _ => self.write_ticks(),
+            default(longest) => Ok(()),
+        }
+    }
+
+    fn look_at_room(&mut self) {
+        if let Some(room) = self.room.as_mut().and_then(RoomWatch::look) {
+            self.reply(Reply::Room(room));
         }
     }
 
@@ -287,9 +305,11 @@ impl Scribe {
             if !self.admission.stopped.swap(true, Ordering::Relaxed) {
                 self.reply(Reply::ReadOnly(reason.clone()));
             }
-            if !self.gather_for(pause) {
+            // What was handed over comes to the disk in the room of the reserve, and so does the end.
+            if !self.gather_for(pause) && !self.room.as_mut().is_some_and(RoomWatch::give_reserve_up) {
                 return Err(reason);
             }
+            self.look_at_room();
             pause = (pause * 2).min(LONGEST_PAUSE);
         };
         self.admission.stopped.store(false, Ordering::Relaxed);

@@ -18,9 +18,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub(crate) mod gate;
 mod powercut;
 mod promises;
 mod reading;
+mod storage;
+pub(crate) mod tmpfs;
 
 const WORLD: Uuid = Uuid::from_u128(7);
 const SMALL_MAP: usize = 1 << 20;
@@ -86,6 +89,7 @@ fn await_until(alembic: &Alembic, done: impl Fn(&[u64], &[u64]) -> bool) -> (Vec
                 delivered.extend(envelopes);
                 settled.extend(outcomes);
             }
+            Reply::Room(_) => {}
             Reply::ReadOnly(reason) | Reply::Writable(reason) => panic!("{reason}"),
         }
     }
@@ -498,6 +502,7 @@ fn filling(writes: u32) -> (Alembic, Arc<AtomicBool>) {
         first,
         end,
         witness: None,
+        room: None,
         lock: None,
     };
     (alembic::start(beginning, Box::new(|| {})).unwrap(), room)

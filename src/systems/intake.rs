@@ -73,8 +73,8 @@ pub(super) fn take_in_commands(
                 return;
             }
             Request::Command { ticket, command } => {
-                let refusal = journal.read_only().map(|reason| {
-                    let message = format!("the world is read-only: {reason}. Nothing was changed");
+                let refusal = journal.refusal().map(|reason| {
+                    let message = format!("{reason}. Nothing was changed");
                     Fault::new(FaultKind::Refused, message)
                 });
                 let sender_id = subscribers.sender_id(port);

@@ -1,14 +1,19 @@
 //! Journal: envelopes to the Alembic, its answers back. Never waits for the disk.
 
-use super::pipeline::Pipeline;
+use super::alarm::Alarm;
+use super::pipeline::{Clock, Pipeline};
 use super::reflect::Outbox;
 use super::schedule::FrameSystems;
 use super::snapshots::{self, Dirty};
-use crate::object::{Envelope, LogLevel, ObjectId, Outcome, StateUpdateEvent, Tick};
+use crate::object::{Envelope, LogLevel, ObjectId, Outcome, Room, StateUpdateEvent, Tick};
 use crate::persistence::{Alembic, Reply, Snapshot};
 use bevy::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// A disk that takes so long is told of.
+const SLOW: Duration = Duration::from_secs(2);
 
 /// The world's end of the Alembic.
 #[derive(Resource)]
@@ -18,6 +23,13 @@ pub(super) struct Journal {
     /// Durable outcomes above `durable`, which wait for an earlier one.
     ahead: BTreeSet<u64>,
     read_only: Option<String>,
+    room: Room,
+    /// Since when the disk owes an answer, on the monotonic clock.
+    asked: Option<Duration>,
+    /// For how many seconds it has not answered, from two on.
+    unanswered_s: Option<u64>,
+    /// Whether the world was not closed in order the last time.
+    unclean_exit: bool,
     /// Whether a frame has run, which can deliver.
     ready: bool,
 }
@@ -31,6 +43,34 @@ impl Journal {
     /// Why nothing can be written now, if so.
     pub(super) fn read_only(&self) -> Option<&str> {
         self.read_only.as_deref()
+    }
+
+    /// Why nothing new may begin now, if so: nothing can be written, or there is next to no room for it.
+    pub(super) fn refusal(&self) -> Option<String> {
+        match &self.read_only {
+            Some(reason) => Some(format!("the world is read-only: {reason}")),
+            None => self.room.is_scarce().then(|| self.room.to_string()),
+        }
+    }
+
+    /// Whether nothing new may begin now.
+    pub(super) fn refuses(&self) -> bool {
+        self.read_only.is_some() || self.room.is_scarce()
+    }
+
+    /// How much room the disk has.
+    pub(super) fn room(&self) -> Room {
+        self.room
+    }
+
+    /// For how many seconds the disk has not answered, from two on.
+    pub(super) fn unanswered_s(&self) -> Option<u64> {
+        self.unanswered_s
+    }
+
+    /// Whether the world was not closed in order the last time.
+    pub(super) fn unclean_exit(&self) -> bool {
+        self.unclean_exit
     }
 
     /// Hands over how a turn ended, and the messages that it posted.
@@ -68,26 +108,75 @@ impl Journal {
             self.durable += 1;
         }
     }
+
+    fn note_room(&mut self, room: Room, outbox: &mut Outbox) {
+        if !room.is_like(std::mem::replace(&mut self.room, room)) {
+            let level = if room == Room::Ample { LogLevel::Info } else { LogLevel::Warning };
+            outbox.log(level, room.to_string());
+        }
+    }
+
+    /// Notes whether the disk owes an answer, and whether one came in this frame.
+    fn note_wait(&mut self, owes: bool, answered: bool, now: Duration, alarm: &Alarm, outbox: &mut Outbox) {
+        let waits = owes && self.read_only.is_none();
+        let told = std::mem::take(&mut self.unanswered_s);
+        match self.asked {
+            Some(asked) if waits && !answered => {
+                let waited = now.saturating_sub(asked);
+                if waited >= SLOW {
+                    self.unanswered_s = Some(waited.as_secs());
+                }
+                // The next whole second.
+                let next = SLOW.max(Duration::from_secs(waited.as_secs() + 1));
+                alarm.watch_disk(next.saturating_sub(waited));
+            }
+            _ => {
+                self.asked = waits.then_some(now);
+                if waits { alarm.watch_disk(SLOW) } else { alarm.disk_answered() }
+            }
+        }
+        match (told, self.unanswered_s) {
+            (None, Some(seconds)) => {
+                let message = format!("the disk has not answered for {seconds} s; what was sent waits for it");
+                outbox.log(LogLevel::Warning, message);
+            }
+            (Some(seconds), None) if self.read_only.is_none() => {
+                outbox.log(LogLevel::Warning, format!("the disk answers again, after more than {seconds} s"));
+            }
+            _ => {}
+        }
+    }
 }
 
-pub(super) fn plugin(app: &mut App, alembic: Alembic, durable: u64) {
+pub(super) fn plugin(app: &mut App, alembic: Alembic, durable: u64, unclean_exit: bool) {
     app.insert_resource(Journal {
         alembic: Some(alembic),
         durable,
         ahead: BTreeSet::new(),
         read_only: None,
+        room: Room::Ample,
+        asked: None,
+        unanswered_s: None,
+        unclean_exit,
         ready: false,
     })
     .add_systems(Update, exchange_with_alembic.in_set(FrameSystems::Journal));
 }
 
-fn exchange_with_alembic(mut journal: ResMut<Journal>, mut pipeline: ResMut<Pipeline>, mut outbox: ResMut<Outbox>) {
+fn exchange_with_alembic(
+    clock: Res<Clock>,
+    alarm: Res<Alarm>,
+    mut journal: ResMut<Journal>,
+    mut pipeline: ResMut<Pipeline>,
+    mut outbox: ResMut<Outbox>,
+) {
     let journal = &mut *journal;
     let Some(alembic) = &journal.alembic else { return };
     if !std::mem::replace(&mut journal.ready, true) {
         alembic.redeliver();
     }
     let replies: Vec<Reply> = alembic.replies().try_iter().collect();
+    let answered = replies.iter().any(|reply| !matches!(reply, Reply::Room(_)));
     let count = pipeline.numbered.len().min(alembic.room());
     let envelopes = pipeline.numbered.iter().take(count).map(|message| (message.sequence, message.envelope.clone()));
     if alembic.append_envelopes(envelopes.collect()).is_ok() {
@@ -122,8 +211,11 @@ fn exchange_with_alembic(mut journal: ResMut<Journal>, mut pipeline: ResMut<Pipe
                 };
                 outbox.log(LogLevel::Warning, told);
             }
+            Reply::Room(room) => journal.note_room(room, &mut outbox),
         }
     }
+    let owes = !pipeline.journaling.is_empty() || !pipeline.settled.is_empty();
+    journal.note_wait(owes, answered, (clock.monotonic)(), &alarm, &mut outbox);
 }
 
 /// Whether the world can't be written now.

@@ -47,8 +47,7 @@ pub fn install_world(
 ) -> Result<Switchboard, VmError> {
     app.set_error_handler(report_error);
     let (switchboard, submissions) = Switchboard::new(waker);
-    let report = awakened.report.to_string();
-    let Awakened { world_id, image, problems, past, pending, next_sequence, durable, ticks, .. } = awakened;
+    let Awakened { world_id, image, problems, past, pending, next_sequence, durable, ticks, report } = awakened;
 
     let timers = timers::Timers::of(&image, &pending);
     let steps = steps::Steps::of(&image, ticks);
@@ -71,7 +70,7 @@ pub fn install_world(
     };
     intake::plugin(app, submissions);
     pipeline::plugin(app, world_id, next_sequence, pending);
-    journal::plugin(app, alembic, durable);
+    journal::plugin(app, alembic, durable, !report.clean_exit);
     deliver::plugin(app)?;
     problems::plugin(app, problems);
     history::plugin(app, past);
@@ -79,7 +78,7 @@ pub fn install_world(
     timers::plugin(app, timers);
     steps::plugin(app, steps);
     snapshots::plugin(app);
-    reflect::plugin(app, report);
+    reflect::plugin(app, &report);
     schedule::plugin(app);
     Ok(switchboard)
 }

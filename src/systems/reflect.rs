@@ -6,6 +6,7 @@ use super::problems::Problems;
 use super::schedule::FrameSystems;
 use crate::components::{EntityObjects, ObjectData, ObjectIndex};
 use crate::object::{Event, EventBody, LogEvent, LogLevel, Object, ObjectRef, Objects, StateUpdateEvent, Status};
+use crate::persistence::AwakeningReport;
 use bevy::prelude::*;
 use crossbeam_channel::{Sender, TrySendError};
 use std::collections::BTreeMap;
@@ -82,9 +83,10 @@ impl Subscribers {
 #[derive(Resource, Default)]
 struct Told(Status);
 
-pub(super) fn plugin(app: &mut App, awakening: String) {
+pub(super) fn plugin(app: &mut App, awakening: &AwakeningReport) {
     let mut outbox = Outbox::default();
-    outbox.log(LogLevel::Info, awakening);
+    let level = if awakening.wants_notice() { LogLevel::Warning } else { LogLevel::Info };
+    outbox.log(level, awakening.to_string());
     app.insert_resource(outbox)
         .init_resource::<Subscribers>()
         .init_resource::<Told>()
@@ -107,6 +109,9 @@ fn tell_subscribers(
         objects: index.len(),
         problems: problems.len(),
         read_only: journal.read_only().map(ToString::to_string),
+        unanswered_s: journal.unanswered_s(),
+        room: journal.room(),
+        unclean_exit: journal.unclean_exit(),
     };
     if status != told.0 {
         outbox.publish(StateUpdateEvent::Status(status.clone()));

@@ -116,7 +116,7 @@ fn note_steppers(index: Res<ObjectIndex>, objects: Query<ObjectData>, touched: R
 
 fn run_ticks(world: &mut World, reading: &mut QueryState<ObjectData>, writing: &mut QueryState<ObjectDataMut>) {
     world.resource_mut::<Touched>().0.clear();
-    let stands = world.resource::<Journal>().read_only().is_some() || world.resource::<Pipeline>().is_closing();
+    let stands = world.resource::<Journal>().refuses() || world.resource::<Pipeline>().is_closing();
     let clock = *world.resource::<Clock>();
     let mut due = {
         let mut steps = world.resource_mut::<Steps>();

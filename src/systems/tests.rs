@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use uuid::Uuid;
 
+mod disk;
 mod laws;
 
 /// A world on disk with one port, driven frame by frame.
@@ -37,9 +38,12 @@ impl Bench {
         let new = NewWorld { world_id: Uuid::from_u128(7), objects: genesis_objects().unwrap() };
         let (awakened, alembic) =
             open(dir, Some(new), 5, &mut TickReplay::new(), move || _ = wake_journal.send(())).unwrap();
+        Self::around(awakened, alembic, clock, Waker::new(move || _ = wake.send(())), woken)
+    }
+
+    fn around(awakened: Awakened, alembic: Alembic, clock: Clock, waker: Waker, woken: mpsc::Receiver<()>) -> Self {
         let mut app = App::new();
         app.add_plugins(MinimalPlugins.build().disable::<ScheduleRunnerPlugin>());
-        let waker = Waker::new(move || _ = wake.send(()));
         let switchboard = install_world(&mut app, awakened, alembic, clock, waker).unwrap();
         let port = switchboard.connect("test").unwrap();
         Self { app, switchboard, port, replica: Replica::default(), woken }

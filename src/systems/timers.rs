@@ -90,7 +90,7 @@ fn note_timers(
 
 fn fire_timers(clock: Res<Clock>, journal: Res<Journal>, mut timers: ResMut<Timers>, mut pipeline: ResMut<Pipeline>) {
     let now_ms = (clock.unix_ms)();
-    if journal.read_only().is_some() || pipeline.is_closing() {
+    if journal.refuses() || pipeline.is_closing() {
         return;
     }
     for _ in 0..A_FRAME {

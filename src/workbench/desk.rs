@@ -20,6 +20,8 @@ pub enum Command {
     Select(Option<ObjectId>),
     /// A sentence for the transcript: what was typed is no value, say.
     Warn(String),
+    /// The notice of an end without a close was read.
+    PutNoticeAway,
 }
 
 impl Command {
@@ -54,6 +56,8 @@ pub struct Desk {
     importing: BTreeMap<u64, ImportFolder>,
     /// Lines that were said while files are read or written: they may be about what comes of it.
     waiting: VecDeque<String>,
+    /// Whether the notice of an end without a close was put away.
+    pub notice_is_away: bool,
     /// Whether the user asked for the end.
     pub wants_to_quit: bool,
 }
@@ -73,6 +77,7 @@ impl Desk {
             errands: Errands::new(waker),
             importing: BTreeMap::new(),
             waiting: VecDeque::new(),
+            notice_is_away: false,
             wants_to_quit: false,
         }
     }
@@ -117,6 +122,7 @@ impl Desk {
                 Command::Say(line) => self.say(&line),
                 Command::Send(command) => drop(self.send(command, None)),
                 Command::Select(id) => self.selected = id,
+                Command::PutNoticeAway => self.notice_is_away = true,
                 Command::Warn(sentence) => self.mirror.transcript.note("", &sentence, Progress::Warning),
             }
         }

@@ -34,6 +34,8 @@ const SIZE: [u32; 2] = [1_440, 900];
 const BARS: f32 = 80.0;
 /// What is told on stderr. Warnings of the libraries speak of the graphics stack, not of this world.
 const LOG: &str = "error,living_workbench=warn";
+/// How long after its beginning the window tells that the world was not closed in order the last time.
+const NOTICE: Duration = Duration::from_secs(600);
 /// How often a lost graphics device is made anew before the window gives up.
 const RECOVERIES: u32 = 3;
 
@@ -81,6 +83,8 @@ pub(super) struct Panels {
     pub(super) keyboard_released: bool,
     /// The view that brought all cards into sight, and the hole it did so for.
     pub(super) fitted: Option<(Viewpoint, Bounds)>,
+    /// The newest line of the transcript that was drawn.
+    newest: Option<u64>,
     /// Whether egui wants another frame at once.
     wants_frame: bool,
     recoveries: u32,
@@ -287,6 +291,8 @@ fn draw_panels(
     let desk = &mut *desk;
     let panels = &mut *panels;
     panels.figures.zoom = desk.view.zoom;
+    panels.figures.tells_unclean_exit =
+        desk.mirror.status().unclean_exit && !desk.notice_is_away && panels.frame_start < NOTICE;
     let (context, input, output) = &mut *egui;
     let context = context.get_mut().clone();
     let mut commands: Vec<Command> = Vec::new();
@@ -300,8 +306,13 @@ fn draw_panels(
         panels.hole = Some(panels_ui(root, desk, panels, &mut commands));
     });
     let root = full.viewport_output.get(&egui::ViewportId::ROOT);
-    panels.wants_frame =
-        root.is_some_and(|root| root.repaint_delay.is_zero()) || !commands.is_empty() || !panels.held.is_empty();
+    // The transcript follows its end a frame late, and a letter that was never drawn before is on the screen a frame late.
+    let newest = desk.mirror.transcript.iter().last().map(|entry| entry.number);
+    let is_late = std::mem::replace(&mut panels.newest, newest) != newest || !full.textures_delta.set.is_empty();
+    panels.wants_frame = is_late
+        || root.is_some_and(|root| root.repaint_delay.is_zero())
+        || !commands.is_empty()
+        || !panels.held.is_empty();
     ***output = Some(full);
     panels.pointer_taken = context.is_pointer_over_egui() || context.egui_is_using_pointer();
     panels.keyboard_taken = context.egui_wants_keyboard_input();
@@ -324,7 +335,7 @@ fn panels_ui(root: &mut egui::Ui, desk: &Desk, panels: &mut Panels, commands: &m
     let bar = egui::Panel::bottom("status")
         .exact_size(24.0)
         .frame(style::dock(0).inner_margin(egui::Margin::symmetric(12, 0)));
-    bar.show(root, |ui| status_ui(ui, desk.mirror.status(), &panels.figures));
+    bar.show(root, |ui| status_ui(ui, desk.mirror.status(), &panels.figures, commands));
     if width >= 800.0 {
         let dock = egui::Panel::right("inspector").default_size(360.0).size_range(280.0..=560.0).frame(style::dock(12));
         dock.show(root, |ui| {

@@ -40,6 +40,7 @@ fn while_the_disk_stands_still_nothing_is_delivered_nobody_waits_and_the_intake_
         first: Batch::default(),
         end,
         witness: None,
+        room: None,
         lock: None,
     };
     let alembic = alembic::start(beginning, Box::new(|| {})).unwrap();

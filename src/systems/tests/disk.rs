@@ -1,0 +1,139 @@
+//! The frame and a disk that stands still, or has no room: frames go on, and what cannot be promised is not.
+
+use super::*;
+use crate::object::Room;
+use crate::persistence::tests::gate::{Gate, open_behind_gate};
+use crate::persistence::tests::tmpfs::Disk;
+use std::sync::OnceLock;
+use std::time::Instant;
+
+/// Time as it passes, for what waits for a real disk.
+#[allow(clippy::disallowed_methods)] // how long a frame takes is what is asked
+fn passing() -> Duration {
+    static BEGINNING: OnceLock<Instant> = OnceLock::new();
+    BEGINNING.get_or_init(Instant::now).elapsed()
+}
+
+/// About sixty a second.
+const FRAME: Duration = Duration::from_millis(16);
+
+/// What a stretch of frames brought.
+#[derive(Default)]
+struct Stretch {
+    frames: Vec<Duration>,
+    ticks: usize,
+    durable: Vec<u64>,
+    unanswered_s: Vec<u64>,
+}
+
+impl Stretch {
+    /// Frames for so long, about sixty a second.
+    fn run(world: &mut Bench, time: Duration) -> Self {
+        let (mut stretch, begun) = (Self::default(), passing());
+        while passing() - begun < time {
+            let start = passing();
+            world.app.update();
+            stretch.frames.push(passing() - start);
+            while let Some(received) = world.port.try_receive() {
+                let Received::Event(EventBody::State(event)) = received else { continue };
+                world.replica.take_in(&event);
+                match event {
+                    StateUpdateEvent::Ticked { .. } => stretch.ticks += 1,
+                    StateUpdateEvent::TurnsDurable { sequences } => stretch.durable.extend(sequences),
+                    StateUpdateEvent::Status(status) => stretch.unanswered_s.extend(status.unanswered_s),
+                    _ => {}
+                }
+            }
+            let _ = world.woken.recv_timeout(FRAME.saturating_sub(passing() - start));
+        }
+        stretch
+    }
+
+    fn told(&self, when: &str) -> String {
+        let mut frames = self.frames.clone();
+        frames.sort();
+        let at = |part: usize| frames[(frames.len() - 1) * part / 100].as_secs_f64() * 1e3;
+        let [half, most, all] = [50, 99, 100].map(at);
+        format!(
+            "{when}: {} frames, {half:.2} ms in half of them, {most:.2} ms in 99 of 100, {all:.2} ms at most",
+            frames.len()
+        )
+    }
+}
+
+#[test]
+fn frames_go_on_while_the_disk_stands_still_and_nothing_is_acknowledged_before_it_answers() {
+    let stall = std::env::var("WORKBENCH_STALL_MS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_500);
+    let stall = Duration::from_millis(stall);
+    let dir = tempfile::tempdir().unwrap();
+    let (wake, woken) = mpsc::channel();
+    let (wake_journal, wake) = (wake.clone(), Waker::new(move || _ = wake.send(())));
+    let new = NewWorld { world_id: Uuid::from_u128(7), objects: genesis_objects().unwrap() };
+    let (awakened, alembic, gate) =
+        open_behind_gate(&dir.path().join("w"), new, &mut TickReplay::new(), move || _ = wake_journal.send(()));
+    let clock = Clock { unix_ms: || 1_000, monotonic: passing };
+    let mut world = Bench::around(awakened, alembic, clock, wake, woken);
+    world.ask("create_ball ball vx=40 n=0 seen=[]").unwrap();
+    world.ask(&BALL.replace("\\\n", "")).unwrap();
+    world.ask("clone ball as=b1").unwrap();
+    world.ask("start_stepping b1").unwrap();
+    let before = Stretch::run(&mut world, Duration::from_millis(500));
+
+    // A frame that waited for the disk would wait until here, and the assertions below would see that the disk went on.
+    struct Opens(Gate);
+    impl Drop for Opens {
+        fn drop(&mut self) {
+            self.0.open();
+        }
+    }
+    let opens = Opens(gate.clone());
+    let late = gate.clone();
+    let (end, ended) = mpsc::channel::<()>();
+    let watchdog = std::thread::spawn(move || {
+        let _ = ended.recv_timeout(stall + Duration::from_secs(20));
+        late.open();
+    });
+    gate.shut();
+    world.port.send(Bench::command("set ball vx=5")).unwrap();
+    world.port.send(Bench::command("set ball vx=6")).unwrap();
+    while !gate.seen().0 {
+        world.app.update();
+    }
+    let stands = gate.seen();
+    let during = Stretch::run(&mut world, stall);
+    assert_eq!(gate.seen(), stands, "all these frames passed while the disk was in one and the same call");
+    assert_eq!(during.durable, [] as [u64; 0], "nothing is acknowledged before the disk answers");
+    assert!(during.frames.len() > stall.as_millis() as usize / 100 && during.ticks > 10, "{}", during.told("stalled"));
+    assert_eq!(during.unanswered_s.first(), Some(&2), "and the wait is told");
+    assert_eq!(world.replica.status.waiting, 2);
+    drop(opens);
+    let mut after = Stretch::run(&mut world, Duration::from_millis(500));
+    while after.durable.len() < 2 {
+        after.durable.extend(Stretch::run(&mut world, FRAME).durable);
+    }
+    assert_eq!(world.replica.status.unanswered_s, None);
+    assert_eq!(Bench::slot(&world.replica, "ball", "vx"), "6");
+    for (stretch, when) in [(before, "before"), (during, "while the disk stands still"), (after, "after")] {
+        println!("{}", stretch.told(when));
+    }
+    let _ = end.send(());
+    watchdog.join().unwrap();
+    close_world(&mut world.app);
+}
+
+#[test]
+fn on_a_nearly_full_disk_nothing_new_begins_until_there_is_room() {
+    let Some(disk) = Disk::mount(32 << 10) else { return };
+    let path = disk.path().join("w");
+    drop(Bench::open(&path));
+    disk.fill(3 << 10);
+    let mut world = Bench::open(&path);
+    world.run_until(|replica| replica.status.room.is_scarce());
+    let refused = world.ask("create_thing late").unwrap_err();
+    assert!(refused.contains("the disk is nearly full") && refused.contains("Nothing was changed"), "{refused}");
+    assert_eq!(world.replica.status.read_only, None);
+    disk.make_room();
+    world.run_until(|replica| replica.status.room == Room::Ample);
+    world.ask("create_thing late").unwrap();
+    close_world(&mut world.app);
+}
