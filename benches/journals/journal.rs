@@ -49,12 +49,15 @@ pub(crate) fn record(folder: &Path) -> Vec<u8> {
     found
 }
 
+/// Messages that are made beforehand.
+const MADE: usize = 16_384;
+
 /// A world with its journal thread.
 pub(crate) struct Journal {
     name: &'static str,
     alembic: Alembic,
-    /// The same for every message: what making one costs is not the journal's.
-    envelope: Arc<Envelope>,
+    /// Made beforehand, and handed over again and again: what making one costs is not the journal's.
+    envelopes: Vec<Arc<Envelope>>,
     data: PathBuf,
     next: u64,
     /// Whether a batch is handed over while the one before is not durable yet.
@@ -85,7 +88,7 @@ impl Journal {
         Self {
             name,
             alembic,
-            envelope: envelope().into(),
+            envelopes: std::iter::repeat_with(|| Arc::new(envelope())).take(MADE).collect(),
             data,
             next,
             two,
@@ -126,7 +129,8 @@ impl Contender for Journal {
 
     fn write(&mut self, records: u64) {
         let before = self.next - 1;
-        let envelopes = (self.next..self.next + records).map(|sequence| (sequence, self.envelope.clone()));
+        let made = self.envelopes.iter().cycle().skip(self.next as usize % MADE);
+        let envelopes = (self.next..self.next + records).zip(made.cloned());
         self.alembic.append_envelopes(envelopes.collect()).expect("room");
         self.next += records;
         self.wait_for_envelope(if self.two { before } else { self.next - 1 });

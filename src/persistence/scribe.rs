@@ -334,7 +334,7 @@ impl Scribe {
 
     fn take(&mut self, request: Request) -> Result<(), String> {
         match request {
-            Request::Envelopes(envelopes) => self.take_envelopes(envelopes),
+            Request::Envelopes(envelopes) => self.take_envelopes(&envelopes),
             Request::Tick(tick, posted) => {
                 match &mut self.ticks {
                     Some((first, ticks)) if first.later(*ticks) == tick => *ticks += 1,
@@ -347,13 +347,13 @@ impl Scribe {
                 if !posted.is_empty() || self.ticks.is_some_and(|(_, ticks)| ticks >= u64::from(TICKS_A_SECOND)) {
                     self.write_ticks()?;
                 }
-                self.take_envelopes(posted)
+                self.take_envelopes(&posted)
             }
             Request::Outcome(sequence, outcome, resolves, posted) => {
                 self.write_ticks()?;
                 self.news.outcomes.push(sequence);
                 self.ledger.outcome(sequence, &outcome, &resolves, posted.len() as u64, &mut self.batch)?;
-                self.take_envelopes(posted)
+                self.take_envelopes(&posted)
             }
             Request::Snapshot(objects) => {
                 self.write_ticks()?;
@@ -368,10 +368,10 @@ impl Scribe {
         }
     }
 
-    fn take_envelopes(&mut self, envelopes: Vec<(u64, Arc<Envelope>)>) -> Result<(), String> {
+    fn take_envelopes(&mut self, envelopes: &[(u64, Arc<Envelope>)]) -> Result<(), String> {
         for (sequence, envelope) in envelopes {
-            self.news.envelopes.push(sequence);
-            self.ledger.envelope(sequence, &envelope, &mut self.batch)?;
+            self.news.envelopes.push(*sequence);
+            self.ledger.envelope(*sequence, envelope, &mut self.batch)?;
         }
         Ok(())
     }
