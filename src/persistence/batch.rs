@@ -4,6 +4,7 @@ use super::ledger::WRITER;
 use super::wire_message::WireQuarantined;
 use super::wire_object::to_bytes;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 /// Records of the log, one position after the other, in one piece of memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +31,17 @@ impl Records {
         debug_assert_eq!(position, self.first + self.ends.len() as u64, "positions have no gaps");
         self.ends.push(self.bytes.len());
         Ok(answer)
+    }
+
+    /// Appends a record as it stands.
+    pub(super) fn push_bytes(&mut self, position: u64, record: &[u8]) {
+        let copied = self.push(position, |bytes| {
+            bytes.extend_from_slice(record);
+            Ok::<_, Infallible>(())
+        });
+        match copied {
+            Ok(()) => {}
+        }
     }
 
     /// Positions and records.
@@ -88,10 +100,7 @@ impl Batch {
     /// Adds what a later batch writes, without the records of a log that ends at `position` already.
     pub(super) fn extend(&mut self, later: &Self, position: u64) {
         for (of, record) in later.heartwood.iter().filter(|(of, _)| *of > position) {
-            let _ = self.heartwood.push(of, |bytes| {
-                bytes.extend_from_slice(record);
-                Ok::<_, std::convert::Infallible>(())
-            });
+            self.heartwood.push_bytes(of, record);
         }
         self.sapwood.extend(later.sapwood.clone());
         self.suspended.extend(later.suspended.clone());
@@ -148,13 +157,7 @@ mod tests {
         let batch = |positions: std::ops::RangeInclusive<u64>| {
             let mut batch = Batch::default();
             for position in positions {
-                batch
-                    .heartwood
-                    .push(position, |bytes| {
-                        bytes.push(position as u8);
-                        Ok::<_, ()>(())
-                    })
-                    .unwrap();
+                batch.heartwood.push_bytes(position, &[position as u8]);
             }
             batch
         };

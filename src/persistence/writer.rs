@@ -207,7 +207,7 @@ mod tests {
 
     fn commit(position: u64) -> Commit<u64> {
         let mut batch = Batch::default();
-        batch.heartwood.push(position, |_| Ok::<_, ()>(())).unwrap();
+        batch.heartwood.push_bytes(position, &[]);
         Commit { batch, meta: vec![], may_lag: true, end: end(position), news: position }
     }
 

@@ -78,7 +78,9 @@ impl<N: Send + 'static> WriterThread<N> {
     /// Gives an order to the thread. The one before was answered.
     pub(super) fn order(&mut self, order: Order<N>) {
         // A thread that is gone is noticed where its answer is awaited.
-        let _ = self.orders.as_ref().map(|orders| orders.send(order));
+        if let Some(orders) = &self.orders {
+            let _ = orders.send(order);
+        }
         self.is_busy = true;
     }
 

@@ -139,7 +139,7 @@ impl Written {
         for run in records.chunk_by(|(before, _), (after, _)| before + 1 == *after) {
             let mut batch = Batch::default();
             for (position, record) in run {
-                batch.heartwood.push(*position, |bytes| Ok::<_, ()>(bytes.extend_from_slice(record))).unwrap();
+                batch.heartwood.push_bytes(*position, record);
             }
             store.write(&batch, &meta, false).unwrap();
         }
