@@ -8,8 +8,7 @@ use super::record;
 use super::writer::{LogEnd, Shelf};
 use heed::types::Bytes;
 use heed::{
-    CommitOrAbort, CompactionOption, Database, Env, EnvFlags, EnvOpenOptions, FlagSetMode, MdbError, PutFlags, RoTxn,
-    WithoutTls,
+    CommitOrAbort, CompactionOption, Database, Env, EnvFlags, EnvOpenOptions, MdbError, PutFlags, RoTxn, WithoutTls,
 };
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -57,9 +56,9 @@ const NAMES: [&str; 5] = ["heartwood", "sapwood", "meta", "quarantine", "suspend
 /// How a commit becomes durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
-    /// By itself.
+    /// By a sync of its own.
     Plain,
-    /// By the next one or by a sync, where it may lag. It needs that the flush of a file's data carries an earlier write to the same file
+    /// By the next one, where it may lag, else by a sync of its own. It needs that the flush of a file's data carries an earlier write to the same file
     /// along, also one of another descriptor, which Linux does; on Windows LMDB flushes nothing, and on macOS its flush and
     /// its write-through are not the same.
     Lagging,
@@ -71,17 +70,12 @@ pub(super) enum Protocol {
 impl Protocol {
     /// What this system is known to keep.
     pub(super) const USUAL: Self = if cfg!(target_os = "linux") { Self::Lagging } else { Self::Plain };
-
-    /// Whether LMDB's meta page is left to a later flush.
-    fn lags(self, may_lag: bool) -> bool {
-        match self {
-            Self::Plain => false,
-            Self::Lagging => may_lag,
-            #[cfg(test)]
-            Self::Hasty => true,
-        }
-    }
 }
+
+/// How LMDB writes the page that makes a commit count. On Linux never through (`O_DSYNC`), but by a flush of its own: where such a
+/// write fails, LMDB takes it back from its view, and the disk may have it all the same. What is written next to the places that the
+/// commit used is then read as a part of it, if the power fails before the next such page is there.
+const WRITING: EnvFlags = if cfg!(target_os = "linux") { EnvFlags::NO_META_SYNC } else { EnvFlags::empty() };
 
 /// An open environment.
 #[derive(Debug)]
@@ -107,7 +101,7 @@ impl Store {
         if data.exists() && data.metadata()?.len() < LEAST_BYTES {
             return Err(StoreError::Cut);
         }
-        let env = open_env(dir, map_bytes, EnvFlags::empty())?;
+        let env = open_env(dir, map_bytes, WRITING)?;
         if is_short(&env, &data)? {
             // A map that reaches beyond its file kills the reader. LMDB leaves free pages at the end unwritten, so a
             // short file may be whole; where it is not, the zeros are found by checksums.
@@ -194,11 +188,6 @@ impl Store {
     /// # Errors
     /// In words; nothing may be written then.
     pub(super) fn write(&self, batch: &Batch, meta: &[u8], may_lag: bool) -> Result<bool, String> {
-        let lags = self.protocol.lags(may_lag);
-        let flag = if lags { FlagSetMode::Enable } else { FlagSetMode::Disable };
-        // SAFETY: whoever writes a world has it alone, and does one thing after the other.
-        #[allow(unsafe_code)]
-        unsafe { self.env.set_flags(EnvFlags::NO_META_SYNC, flag) }.map_err(|error| in_words(&error.into()))?;
         loop {
             match self.try_write(batch, meta) {
                 Ok(()) => break,
@@ -211,11 +200,12 @@ impl Store {
                 Err(error) => return Err(in_words(&error.into())),
             }
         }
-        // On Linux LMDB writes its meta page through (O_DSYNC); elsewhere a drive may still hold it.
-        if !lags && cfg!(not(target_os = "linux")) {
-            self.sync()?;
+        match self.protocol {
+            Protocol::Lagging if may_lag => Ok(false),
+            #[cfg(test)]
+            Protocol::Hasty => Ok(true),
+            Protocol::Plain | Protocol::Lagging => self.sync().map(|()| true),
         }
-        Ok(!lags || self.protocol != Protocol::Lagging)
     }
 
     /// Makes all that was committed durable, also where a commit alone does not.
