@@ -129,10 +129,10 @@ pub(super) fn judge(medium: &Medium, is_new: bool, trusts_programs: bool) -> Ver
     match &medium.kind {
         Kind::Memory => Verdict::Named("it lies in memory, and is gone when this machine stops".into()),
         // No journal: a cut while names are written may lose the folder; FAT32 ends a file at 4 GiB.
-        Kind::Fat(name) => Verdict::Named(format!(
-            "it lies on {name}, which a power cut may damage as a whole and whose files may not grow beyond 4 GiB; keep \
-             backups"
-        )),
+        Kind::Fat(name) => {
+            let bound = if name == "exFAT" { "" } else { " and whose files end at 4 GiB" };
+            Verdict::Named(format!("it lies on {name}, which a power cut may damage as a whole{bound}; keep backups"))
+        }
         // Its sync reaches the disk, but only as well as that program does it.
         Kind::DrivenByProgram(name) => {
             Verdict::Named(format!("its disk is driven by a program ({name}), slower and less proven; keep backups"))
@@ -351,8 +351,8 @@ mod tests {
             (0x794C_7630, None, ""),                  // overlayfs
             (0x0102_1994, None, "it lies in memory"), // tmpfs
             (0x8584_58F6, None, "it lies in memory"), // ramfs
-            (0x4D44, None, "it lies on FAT"),
-            (0x2011_BAB0, None, "it lies on exFAT"),
+            (0x4D44, None, "it lies on FAT, which a power cut may damage as a whole and whose files end at 4 GiB"),
+            (0x2011_BAB0, None, "it lies on exFAT, which a power cut may damage as a whole; keep backups"),
             (0x6969, None, "!another machine has these files (nfs)"),
             (0xFF53_4D42, None, "!another machine has these files (smb)"),
             (0xFE53_4D42, None, "!another machine has these files (smb)"),
