@@ -9,9 +9,8 @@ use super::wire_message::{WireAttempt, WireEnvelope, WireEpoch, WireMeta, WireOf
 use super::wire_object::{WireObject, WireTombstone, write_to};
 use super::writer::LogEnd;
 use crate::object::{Envelope, ObjectId, Outcome, Tick};
-use foldhash::fast::RandomState;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use uuid::Uuid;
 
 /// So many failed messages wait at most; the oldest give way.
@@ -70,7 +69,7 @@ pub(super) struct Ledger {
     pub(super) chain: u64,
     pub(super) next_sequence: u64,
     /// Envelopes without an outcome, by sequence.
-    open: HashMap<u64, OpenMessage, RandomState>,
+    open: BTreeMap<u64, OpenMessage>,
     /// Positions and sequences of envelopes, in order; the first is without an outcome.
     opened: VecDeque<(u64, u64)>,
     /// Position of the outcome of the newest turn of a person that can be taken back; 0 where there is none.
@@ -223,7 +222,7 @@ impl Ledger {
 
     /// Every message up to this number has its outcome in the log.
     pub(super) fn settled_through(&self) -> u64 {
-        self.open.keys().min().copied().unwrap_or(self.next_sequence).saturating_sub(1)
+        self.open.keys().next().copied().unwrap_or(self.next_sequence).saturating_sub(1)
     }
 
     /// Where the log ends.
