@@ -124,6 +124,14 @@ enum Task {
         #[command(flatten)]
         world: WorldArgs,
     },
+    /// Say what can still be read of a damaged world (exit code 4 if it is one), or make a new world of that
+    Repair {
+        #[command(flatten)]
+        world: WorldArgs,
+        /// The new world's folder, which must be empty or not there; the damaged world stays as it is
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+    },
 }
 
 /// What ends the program early: a sentence and an exit code.
@@ -181,7 +189,7 @@ fn watched() -> Option<Result<u8, Stop>> {
 fn run(cli: Cli) -> Result<u8, Stop> {
     let is_report = |task: &Task| match task {
         Task::Show { .. } | Task::Log { .. } | Task::Verify { .. } | Task::Export { .. } => true,
-        Task::Backup { .. } | Task::Restore { .. } => true,
+        Task::Backup { .. } | Task::Restore { .. } | Task::Repair { .. } => true,
         Task::Import { preview, .. } => *preview,
         Task::FirstConversation { .. } => false,
     };
@@ -221,6 +229,7 @@ fn run(cli: Cli) -> Result<u8, Stop> {
         Some(Task::Backup { dir, world }) => Ok(bridge::backup(&folder(world)?, &dir, out)?),
         Some(Task::Restore { dir, world }) => Ok(bridge::restore(&dir, &folder(world)?, out)?),
         Some(Task::Verify { world }) => Ok(bridge::verify(&folder(world)?, out)?),
+        Some(Task::Repair { world, into }) => Ok(bridge::repair(&folder(world)?, into.as_deref(), out)?),
     }
 }
 

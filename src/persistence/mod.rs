@@ -18,6 +18,7 @@ mod progress;
 mod reader;
 mod record;
 mod redelivery;
+mod repair;
 mod replay;
 mod room;
 mod scribe;
@@ -41,6 +42,7 @@ pub use error::{Damage, DamagedPart, OpenError};
 pub use object_folder::{ExportOptions, Exported, FolderError, ImportFolder, export_image};
 pub use progress::Progress;
 pub use reader::{Entry, EntryBody, Reader, VerifyReport};
+pub use repair::{Repair, RepairPlan, Repaired, Span};
 pub use world_hash::world_hash;
 
 use crate::object::{
