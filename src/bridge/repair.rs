@@ -47,30 +47,26 @@ fn say(plan: &RepairPlan, out: &mut dyn Write) -> io::Result<()> {
     let found = plan.records - plan.lost();
     writeln!(out, "records    {found} of {} found", plan.records)?;
     if plan.lost() > 0 {
-        writeln!(out, "lost       {} records: {}", plan.lost(), spans(&plan.lost_records))?;
+        writeln!(out, "lost       {}: records {}", plan.lost(), spans(&plan.lost_records))?;
     }
     if !plan.unlinked.is_empty() {
         let count = plan.unlinked.len();
-        writeln!(
-            out,
-            "unsure     {count} records are whole, and nothing confirms that they follow the ones before them"
-        )?;
+        writeln!(out, "unsure     {count}: whole, and nothing confirms that they follow the records before them")?;
     }
     let whole = if plan.snapshots_are_whole { "all that the world had" } else { "maybe not all that the world had" };
     writeln!(out, "snapshots  {} found, {whole}", plan.snapshots)?;
     writeln!(out, "objects    {}", plan.objects)?;
     if !plan.lost_messages.is_empty() {
-        let count: u64 = plan.lost_messages.iter().map(|(first, last)| last - first + 1).sum();
-        writeln!(out, "           nothing is left of {count} messages: {}", spans(&plan.lost_messages))?;
+        writeln!(out, "           nothing is left of these messages: {}", spans(&plan.lost_messages))?;
     }
     if !plan.lost_outcomes.is_empty() {
         let numbers: Vec<Span> = plan.lost_outcomes.iter().map(|sequence| (*sequence, *sequence)).collect();
         writeln!(out, "           what these messages did may be lost; they wait in `problems`: {}", spans(&numbers))?;
     }
     if plan.pending > 0 {
-        writeln!(out, "           {} messages wait to be delivered, as before", plan.pending)?;
+        writeln!(out, "           waiting to be delivered, as before: {}", plan.pending)?;
     }
-    objects("stand as their snapshots say, which is more than the log tells", &plan.from_snapshots, out)?;
+    objects("stand as their snapshots say, for the log alone tells otherwise", &plan.from_snapshots, out)?;
     objects("may lack changes, or had been deleted: nothing tells", &plan.uncertain, out)?;
     let lost: Vec<(ObjectId, String)> = plan.lost_objects.iter().map(|id| (*id, id.to_string())).collect();
     objects("are lost: they were changed, and nothing says what they were", &lost, out)?;
@@ -93,7 +89,7 @@ fn objects(what: &str, objects: &[(ObjectId, String)], out: &mut dyn Write) -> i
     let named: Vec<&str> = objects.iter().take(NAMED).map(|(_, title)| title.as_str()).collect();
     let more = objects.len() - named.len();
     let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-    writeln!(out, "           {} objects {what}: {}{more}", objects.len(), printable(&named.join(", ")))
+    writeln!(out, "           objects that {what}: {}{more}", printable(&named.join(", ")))
 }
 
 fn spans(spans: &[Span]) -> String {

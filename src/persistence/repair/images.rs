@@ -5,6 +5,7 @@ use super::chain::{Linked, Log};
 use super::scan::RawFile;
 use crate::object::{Change, Image, ObjectId, Objects, Outcome, Tick};
 use crate::persistence::decoding::{self, Body};
+use crate::persistence::ledger::{Ledger, Suspension};
 use crate::persistence::record;
 use crate::persistence::wire_message::WireStep;
 use crate::persistence::world_hash::serial_form;
@@ -36,10 +37,12 @@ pub(super) struct Images {
     deleted: BTreeMap<ObjectId, u64>,
     /// Objects that changed and were not there.
     missing: BTreeSet<ObjectId>,
-    /// Messages without outcome, and the last record that shows them so.
-    open: BTreeMap<u64, u64>,
+    /// Messages without outcome: where they stand, and the last record that shows them so.
+    open: BTreeMap<u64, (u64, u64)>,
     /// Messages of which there is any record.
     known: BTreeSet<u64>,
+    /// Counts the failed messages that wait.
+    ledger: Ledger,
 }
 
 impl Images {
@@ -68,10 +71,19 @@ impl Images {
             self.known.insert(sequence);
         }
         match body {
-            Body::Envelope { .. } => _ = self.open.insert(sequence, position),
-            Body::Outcome { .. } => _ = self.open.remove(&sequence),
+            Body::Envelope { asked } => {
+                self.ledger.note_envelope(sequence, position, *asked);
+                self.open.insert(sequence, (position, position));
+            }
+            Body::Outcome { outcome, resolves, .. } => {
+                let envelope = self.ledger.note_outcome(sequence).unwrap_or_default();
+                let failed = matches!(outcome, Outcome::Failed(_));
+                let failed = failed.then_some(Suspension { outcome: position, envelope });
+                self.ledger.note_suspension(sequence, failed, resolves);
+                self.open.remove(&sequence);
+            }
             Body::Attempt { .. } => {
-                self.open.entry(sequence).and_modify(|sign| *sign = position);
+                self.open.entry(sequence).and_modify(|(_, sign)| *sign = position);
             }
             Body::Step(_) | Body::Other => {}
         }
@@ -231,9 +243,16 @@ impl Images {
         self.deleted.get(&id).copied()
     }
 
-    /// Messages without outcome of which nothing behind the last hole says that they had none.
-    pub(super) fn lost_outcomes(&self, last_hole: u64) -> Vec<u64> {
-        self.open.iter().filter(|(_, sign)| **sign < last_hole).map(|(sequence, _)| *sequence).collect()
+    /// Messages without outcome of which nothing behind the last hole says that they had none, and where they stand.
+    pub(super) fn lost_outcomes(&self, last_hole: u64) -> Vec<(u64, u64)> {
+        let is_lost = |(_, (_, sign)): &(&u64, &(u64, u64))| *sign < last_hole;
+        self.open.iter().filter(is_lost).map(|(sequence, (position, _))| (*sequence, *position)).collect()
+    }
+
+    /// The list of failed messages that wait, as it is stored.
+    pub(super) fn suspended(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let entries = self.ledger.suspended.iter();
+        entries.map(|(sequence, of)| (sequence.to_be_bytes().to_vec(), of.to_bytes())).collect()
     }
 
     /// How many messages have no outcome.

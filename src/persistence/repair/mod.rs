@@ -19,8 +19,8 @@ use super::wire_object::from_bytes;
 use super::witness;
 use super::writer::LogEnd;
 use super::{OpenError, Ticker, decoding, record, world_hash};
-use crate::object::{Image, ObjectId, Objects};
-use chain::Log;
+use crate::object::{Envelope, Image, ObjectId, Objects};
+use chain::{Linked, Log};
 use images::{Images, Stand};
 use scan::{Find, RawFile};
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,6 +98,8 @@ pub struct Repair {
     log: Log,
     images: Images,
     next_sequence: u64,
+    /// Messages of the world itself whose outcomes are lost: nobody can send them again.
+    own: Vec<u64>,
     quarantine: BTreeMap<Vec<u8>, Vec<u8>>,
     _lock: Option<File>,
 }
@@ -162,10 +164,18 @@ impl Repair {
             if holes.is_empty() { images.next_sequence() } else { next + after_meta.min(log.count_lost()) };
         let last_hole = holes.last().map_or(0, |(_, last)| *last);
         let lost_outcomes = images.lost_outcomes(last_hole);
+        let pending = images.open() - lost_outcomes.len() as u64;
+        let is_own = |(_, position): &(u64, u64)| log.records.get(position).is_some_and(|linked| is_own(&raw, linked));
+        let (own, lost_outcomes): (Vec<_>, Vec<_>) = lost_outcomes.into_iter().partition(is_own);
+        let numbers = |of: Vec<(u64, u64)>| of.into_iter().map(|(sequence, _)| sequence).collect::<Vec<u64>>();
+        let (own, lost_outcomes) = (numbers(own), numbers(lost_outcomes));
         let mut faults = trees.faults.clone();
         faults.extend(trees.differences(&raw, &log, &snapshots_found(&finds)));
         if !images.agree {
             faults.push("the snapshots are not what the log tells of".into());
+        }
+        if holes.is_empty() && trees.suspended(&raw).is_some_and(|list| list != images.suspended()) {
+            faults.push("the list of waiting problems is not the one that the log tells of".into());
         }
         if known_end.is_some_and(|known| known.position < end) {
             faults.push("its log ends before a record that was seen to be on disk".into());
@@ -178,7 +188,7 @@ impl Repair {
             records: end,
             unlinked: log.unlinked.iter().copied().collect(),
             lost_messages: spans((1..next).filter(|sequence| !images.is_known(*sequence))),
-            pending: images.open() - lost_outcomes.len() as u64,
+            pending,
             lost_outcomes,
             objects: images.truth().len() as u64,
             from_snapshots: titled(images.truth(), images.differing()),
@@ -191,7 +201,7 @@ impl Repair {
             lost_records: holes,
         };
         let quarantine = trees.quarantine(&raw);
-        Ok(Self { plan, dir: dir.to_path_buf(), raw, log, images, next_sequence, quarantine, _lock: lock })
+        Ok(Self { plan, dir: dir.to_path_buf(), raw, log, images, next_sequence, own, quarantine, _lock: lock })
     }
 }
 
@@ -237,6 +247,13 @@ fn metas(raw: &RawFile, finds: &mut [Find]) -> Result<Vec<Meta>, String> {
         metas.push(Meta { position: find.position, chain: find.chain, at: find.at, wire });
     }
     Ok(metas)
+}
+
+/// Whether a message is one that the world itself began with, or that tells of a repair.
+fn is_own(raw: &RawFile, linked: &Linked) -> bool {
+    let bytes = raw.read(linked.at, linked.length);
+    let position = record::decode(&bytes, None).map_or(0, |record| record.position);
+    decoding::envelope(&bytes, position).is_ok_and(|(_, envelope)| envelope.sender_id == Envelope::GENESIS)
 }
 
 /// The end of the log as the database itself tells it, where its pages lead to that.

@@ -130,6 +130,10 @@ impl Repair {
         for sequence in &self.plan.lost_outcomes {
             ledger.outcome(*sequence, &lost_outcome(), &[], 0, batch)?;
         }
+        for sequence in &self.own {
+            let nothing = Outcome::Completed { result: Value::Nil, changes: Vec::new(), logs: Vec::new() };
+            ledger.outcome(*sequence, &nothing, &[], 0, batch)?;
+        }
         let sequence = self.next_sequence.max(ledger.next_sequence);
         let envelope = Envelope {
             message_id: Envelope::id_of(self.plan.world_id, sequence),

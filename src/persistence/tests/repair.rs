@@ -279,6 +279,32 @@ fn a_world_that_is_open_or_of_a_newer_program_is_left_alone() {
     assert!(matches!(Repair::survey(&dir, &mut Still).unwrap_err(), OpenError::Newer { .. }));
 }
 
+#[test]
+fn a_wrong_list_of_problems_and_a_wrong_snapshot_are_found_and_made_anew() {
+    let parent = tempfile::tempdir().unwrap();
+    for wrong in 0..2 {
+        let dir = parent.path().join(format!("w{wrong}"));
+        let (_, alembic) = wake(&dir);
+        alembic.append_envelope(2, envelope(2)).unwrap();
+        alembic.append_outcome(2, failed(), vec![], vec![]);
+        alembic.close();
+        tamper(&dir, |batch, store, meta| {
+            let txn = store.read().unwrap();
+            if wrong == 0 {
+                batch.suspended.insert(2_u64.to_be_bytes().to_vec(), None);
+            } else {
+                let key = ObjectId::proto().0.as_bytes().to_vec();
+                let mut bytes = store.dbs.sapwood.get(&txn, &key).unwrap().unwrap().to_vec();
+                bytes[60] ^= 1;
+                batch.sapwood.insert(key, Some(bytes));
+            }
+            meta
+        });
+        let (plan, _, _) = repaired(&dir);
+        assert!(plan.is_needed() && plan.lost() == 0 && plan.faults.len() == 1, "{plan:?}");
+    }
+}
+
 fn cases() -> u32 {
     std::env::var("WORKBENCH_REPAIRS").ok().and_then(|text| text.parse().ok()).unwrap_or(16)
 }
@@ -328,4 +354,19 @@ proptest! {
         prop_assert!(!is_whole || hash(&image) == hash(&written.image));
         prop_assert!(plan.is_needed() || is_whole);
     }
+}
+
+#[test]
+fn a_world_whose_beginning_is_lost_goes_on_from_its_snapshots() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("w");
+    let (_, alembic) = wake(&dir);
+    alembic.append_envelope(2, envelope(2)).unwrap();
+    alembic.close();
+    flip_in_file(&dir, 2);
+    let (plan, _, image) = repaired(&dir);
+    assert_eq!((plan.lost_records.clone(), plan.lost_outcomes.clone()), (vec![(2, 2)], vec![]));
+    assert!(plan.snapshots_are_whole && plan.pending == 1 && plan.lost_objects.is_empty(), "{plan:?}");
+    assert_eq!(plan.from_snapshots, [(ObjectId::proto(), "proto".to_string())]);
+    assert_eq!(x_of(&image), 0.0);
 }
