@@ -27,6 +27,8 @@ pub(super) struct Log {
     pub(super) end: u64,
     /// Records that don't follow the one that was found before them.
     pub(super) unlinked: BTreeSet<u64>,
+    /// Positions and chain values of records that never were of this log.
+    foreign: BTreeSet<(u64, u64)>,
 }
 
 /// What is known of chain values beside the records themselves.
@@ -43,14 +45,14 @@ impl Known<'_> {
     }
 
     /// The greater, the more speaks for a record.
-    fn rank(&self, position: u64, linked: &Linked) -> (bool, bool, u64) {
-        let chain = linked.right_chain;
-        (!self.contradicts(position, chain), self.confirms(position, chain), linked.run)
+    fn rank(&self, position: u64, linked: &Linked) -> (bool, u64) {
+        (self.confirms(position, linked.right_chain), linked.run)
     }
 
     fn contradicts(&self, position: u64, chain: u64) -> bool {
-        let ends = self.known_end.iter().chain(&self.sight);
-        ends.into_iter().any(|end| end.position == position && end.chain != chain)
+        // Where the database tells the end of its log, that is the log.
+        let end = self.known_end.or(self.sight);
+        end.is_some_and(|end| end.position == position && end.chain != chain)
     }
 }
 
@@ -59,7 +61,7 @@ impl Log {
     pub(super) fn of(finds: &[Find], known_end: Option<LogEnd>, sight: Option<LogEnd>, ends: &[LogEnd]) -> Self {
         let known_end = known_end.filter(|end| sight.is_none_or(|sight| sight.position <= end.position));
         let known = Known { ends, known_end, sight };
-        let nodes = nodes(finds, &known);
+        let (nodes, foreign) = nodes(finds, &known);
         let mut records = BTreeMap::new();
         let mut unlinked = BTreeSet::new();
         let mut after: Option<(u64, Linked)> = None;
@@ -85,7 +87,12 @@ impl Log {
             after = Some((*position, chosen.clone()));
         }
         let end = records.last_key_value().map_or(0, |(position, _)| *position);
-        Self { records, end, unlinked }
+        Self { records, end, unlinked, foreign }
+    }
+
+    /// Whether a log ended so that never was this one.
+    pub(super) fn is_foreign(&self, end: LogEnd) -> bool {
+        self.foreign.contains(&(end.position, end.chain))
     }
 
     /// Position of the last record that was found.
@@ -110,7 +117,7 @@ impl Log {
 }
 
 /// Candidates for each position, each with the value that it has by right.
-fn nodes(finds: &[Find], known: &Known<'_>) -> BTreeMap<u64, Vec<Linked>> {
+fn nodes(finds: &[Find], known: &Known<'_>) -> (BTreeMap<u64, Vec<Linked>>, BTreeSet<(u64, u64)>) {
     let is_of_log = |find: &&Find| !matches!(find.kind, Kind::Snapshot | Kind::Tombstone | Kind::Meta);
     let is_before_end = |find: &&Find| known.known_end.is_none_or(|end| find.position <= end.position);
     let mut nodes: BTreeMap<u64, Vec<Linked>> = BTreeMap::new();
@@ -121,6 +128,8 @@ fn nodes(finds: &[Find], known: &Known<'_>) -> BTreeMap<u64, Vec<Linked>> {
             candidates.push(Linked { at, length, crc, right_chain: find.chain, run: 0 });
         }
     }
+    // Of a log that never was the world's, what follows it isn't either.
+    let mut foreign: BTreeSet<(u64, u64)> = BTreeSet::new();
     for position in nodes.keys().copied().collect::<Vec<_>>() {
         let before = match nodes.get(&(position - 1)) {
             Some(before) => before.iter().map(|linked| (linked.right_chain, linked.run)).collect(),
@@ -148,7 +157,15 @@ fn nodes(finds: &[Find], known: &Known<'_>) -> BTreeMap<u64, Vec<Linked>> {
                 }
             }
         }
-        nodes.insert(position, candidates);
+        let is_foreign = |linked: &Linked| {
+            let follows = |(_, chain): &(u64, u64)| record::chain(*chain, position, linked.crc) == linked.right_chain;
+            let mut before = foreign.range((position - 1, 0)..(position, 0));
+            known.contradicts(position, linked.right_chain) || linked.run == 0 && before.any(follows)
+        };
+        let (others, own): (Vec<Linked>, Vec<Linked>) = candidates.into_iter().partition(is_foreign);
+        foreign.extend(others.iter().map(|linked| (position, linked.right_chain)));
+        nodes.insert(position, own);
     }
-    nodes
+    nodes.retain(|_, candidates| !candidates.is_empty());
+    (nodes, foreign)
 }

@@ -120,15 +120,17 @@ impl Repair {
         let newer = |needs: String| OpenError::Newer { path: dir.to_path_buf(), needs };
         let mut finds = raw.records().map_err(newer)?;
         let trees = Trees::read(&raw);
-        let metas = metas(&raw, &mut finds).map_err(newer)?;
-        let seen = witness::seen(dir);
+        let mut metas = metas(&raw, &mut finds).map_err(newer)?;
+        let is_of_world = |id: &Uuid| metas.is_empty() || metas.iter().any(|meta| meta.wire.world_id == *id);
+        let seen = witness::seen(dir).filter(|(id, _)| is_of_world(id));
 
         let known_end = known_end(&trees, &metas);
         let sight = seen.map(|(_, end)| end);
         let mut log = Log::of(&finds, known_end, sight, &metas.iter().map(Meta::end).collect::<Vec<_>>());
+        metas.retain(|meta| !log.is_foreign(meta.end()));
         let told = metas.iter().map(|meta| meta.position).filter(|at| known_end.is_none_or(|end| *at <= end.position));
         // Without the rest a snapshot still says how far the log came.
-        let stands = finds.iter().filter(|find| known_end.is_none() && find.id.is_some()).map(|find| find.position);
+        let stands = finds.iter().filter(|find| metas.is_empty() && find.id.is_some()).map(|find| find.position);
         let seen_end = sight.map(|end| end.position);
         let end = told.chain(seen_end).chain(stands).chain([log.last()]).max().unwrap_or_default();
         if end > log.last() + WIDEST_GAP || log.is_too_wide(WIDEST_GAP) {

@@ -305,6 +305,40 @@ fn a_wrong_list_of_problems_and_a_wrong_snapshot_are_found_and_made_anew() {
     }
 }
 
+#[test]
+fn of_two_logs_in_one_file_the_one_that_was_seen_is_taken() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("w");
+    let messages = |sequences: std::ops::RangeInclusive<u64>, by: f64| {
+        let (_, alembic) = wake(&dir);
+        for sequence in sequences {
+            alembic.append_envelope(sequence, envelope(sequence)).unwrap();
+            let change = set_x(ObjectId::proto(), sequence as f64 * by);
+            alembic.append_outcome(sequence, done(vec![change]), vec![], vec![]);
+        }
+        alembic.close();
+    };
+    messages(2..=5, 1.0);
+    let begun = files(&dir);
+    // What a power cut took away, longer than what came after.
+    messages(6..=20, 1.0);
+    let gone = std::fs::read(dir.join("data.mdb")).unwrap();
+    begun.iter().for_each(|(name, bytes)| std::fs::write(dir.join(name), bytes).unwrap());
+    messages(6..=9, 2.0);
+    let original = bodies(&dir);
+    for with_trees in [true, false] {
+        damage(&dir, |bytes| {
+            bytes.extend_from_slice(&gone);
+            if !with_trees {
+                bytes[..2 * PAGE].fill(0);
+            }
+        });
+        let (plan, log, image) = repaired(&dir);
+        assert_eq!((plan.lost(), x_of(&image), plan.is_needed()), (0, 18.0, !with_trees), "{plan:?}");
+        assert_eq!(log, original);
+    }
+}
+
 fn cases() -> u32 {
     std::env::var("WORKBENCH_REPAIRS").ok().and_then(|text| text.parse().ok()).unwrap_or(16)
 }
