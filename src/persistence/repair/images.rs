@@ -133,7 +133,7 @@ impl Images {
     }
 
     /// The objects by all snapshots of the world, which hold every change up to `through`, and by what the log tells behind them.
-    pub(super) fn from_set(
+    pub(super) fn take_set(
         &mut self,
         raw: &RawFile,
         log: &Log,
@@ -155,7 +155,7 @@ impl Images {
     }
 
     /// The objects by the log up to its first hole, by the snapshots that stand behind that, and by what the log tells then.
-    pub(super) fn from_some(
+    pub(super) fn take_some(
         &mut self,
         raw: &RawFile,
         log: &Log,

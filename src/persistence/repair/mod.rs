@@ -151,8 +151,8 @@ impl Repair {
         if !holes.is_empty() || is_whole_set {
             ticker.begin(world_id);
             match whole_set {
-                Some((stands, through)) => images.from_set(&raw, &log, stands, through, ticker),
-                None => images.from_some(&raw, &log, load(&raw, &snapshots), holes[0].0, ticker),
+                Some((stands, through)) => images.take_set(&raw, &log, stands, through, ticker),
+                None => images.take_some(&raw, &log, load(&raw, &snapshots), holes[0].0, ticker),
             }
         }
         if holes.is_empty() {

@@ -127,7 +127,7 @@ impl Trees {
             }
         }
         if let Some(places) = self.of("meta")
-            && !places.first().is_some_and(|place| record::decode(&raw.read(place.at, place.length), None).is_ok())
+            && places.first().is_none_or(|place| record::decode(&raw.read(place.at, place.length), None).is_err())
         {
             faults.push("the figures about the world are damaged".into());
         }
