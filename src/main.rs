@@ -124,6 +124,25 @@ enum Task {
         #[command(flatten)]
         world: WorldArgs,
     },
+    /// What was damaged and set aside, and what became of what it belonged to
+    Quarantine {
+        /// Show this one, with its bytes
+        #[arg(value_name = "N")]
+        number: Option<usize>,
+        #[command(flatten)]
+        world: WorldArgs,
+        /// Keep it no longer; the world must not be open elsewhere
+        #[arg(long, requires = "number")]
+        let_go: bool,
+    },
+    /// Say what can still be read of a damaged world (exit code 4 if it is one), or make a new world of that
+    Repair {
+        #[command(flatten)]
+        world: WorldArgs,
+        /// The new world's folder, which must be empty or not there; the damaged world stays as it is
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+    },
 }
 
 /// What ends the program early: a sentence and an exit code.
@@ -181,8 +200,9 @@ fn watched() -> Option<Result<u8, Stop>> {
 fn run(cli: Cli) -> Result<u8, Stop> {
     let is_report = |task: &Task| match task {
         Task::Show { .. } | Task::Log { .. } | Task::Verify { .. } | Task::Export { .. } => true,
-        Task::Backup { .. } | Task::Restore { .. } => true,
+        Task::Backup { .. } | Task::Restore { .. } | Task::Repair { .. } => true,
         Task::Import { preview, .. } => *preview,
+        Task::Quarantine { let_go, .. } => !*let_go,
         Task::FirstConversation { .. } => false,
     };
     if cli.command.as_ref().is_some_and(is_report)
@@ -221,6 +241,9 @@ fn run(cli: Cli) -> Result<u8, Stop> {
         Some(Task::Backup { dir, world }) => Ok(bridge::backup(&folder(world)?, &dir, out)?),
         Some(Task::Restore { dir, world }) => Ok(bridge::restore(&dir, &folder(world)?, out)?),
         Some(Task::Verify { world }) => Ok(bridge::verify(&folder(world)?, out)?),
+        Some(Task::Quarantine { number: Some(number), world, let_go: true }) => let_go(&folder(world)?, number),
+        Some(Task::Quarantine { number, world, .. }) => Ok(bridge::quarantine(&folder(world)?, number, out)?),
+        Some(Task::Repair { world, into }) => Ok(bridge::repair(&folder(world)?, into.as_deref(), out)?),
     }
 }
 
@@ -244,6 +267,21 @@ fn open_world(world: PathBuf, headless: bool, json: bool) -> Result<u8, Stop> {
     let _ = headless;
     let (awakened, alembic) = wake(&world, &closing)?;
     talk(world, awakened, alembic, (closing, sleep), json)
+}
+
+/// Takes an entry out of the quarantine of a world that nobody has open.
+fn let_go(world: &std::path::Path, number: usize) -> Result<u8, Stop> {
+    let key = bridge::quarantine_key(world, number)?.map_err(|why| Stop(exit::FAILED, why))?;
+    let (closing, _sleep) = Closing::new();
+    let (_, alembic) = wake(world, &closing)?;
+    alembic.let_go(key.clone());
+    alembic.close();
+    let kept = living_workbench::persistence::Reader::open(world)?.quarantine(&mut TickReplay::new())?;
+    if kept.iter().any(|entry| entry.key == key) {
+        return Err(Stop(exit::FAILED, "the disk took nothing, and it is still kept".into()));
+    }
+    let _ = writeln!(io::stdout(), "entry {number} of the quarantine is not kept any longer; {} are left", kept.len());
+    Ok(exit::DONE)
 }
 
 fn wake(world: &std::path::Path, closing: &Closing) -> Result<(Awakened, Alembic), Stop> {

@@ -202,7 +202,7 @@ fn log_json(entry: &Entry, image: &Image) -> Json {
     }
 }
 
-fn log_text(entry: &Entry, image: &Image) -> String {
+pub(super) fn log_text(entry: &Entry, image: &Image) -> String {
     let Entry { position, sequence, kind, body } = entry;
     let head = format!("{position:>8}  {sequence:>7}");
     match body {
@@ -246,6 +246,9 @@ pub fn verify(world: &Path, out: &mut dyn Write) -> Result<u8, ReportError> {
     writeln!(out, "outcomes   {}", report.outcomes)?;
     writeln!(out, "snapshots  {}", report.snapshots)?;
     writeln!(out, "objects    {}", report.objects)?;
+    if report.quarantined > 0 {
+        writeln!(out, "quarantine {} (`workbench quarantine` lists it)", report.quarantined)?;
+    }
     writeln!(out, "world hash {}", report.world_hash)?;
     if report.damages.is_empty() {
         writeln!(out, "every record and the chain are sound")?;

@@ -58,6 +58,7 @@ pub(super) enum Request {
     Outcome(u64, Arc<Outcome>, Vec<u64>, Vec<(u64, Arc<Envelope>)>),
     Snapshot(Vec<(ObjectId, Option<Snapshot>)>),
     Tick(Tick, Vec<(u64, Arc<Envelope>)>),
+    LetGo(Vec<u8>),
     Redeliver,
 }
 
@@ -139,6 +140,12 @@ impl Alembic {
     /// that is never handed over only makes awakening longer. Never blocks.
     pub fn snapshot(&self, objects: Vec<(ObjectId, Option<Snapshot>)>) {
         self.request(Request::Snapshot(objects));
+    }
+
+    /// Hands over that what is in quarantine under a key ([`Quarantined::key`](super::Quarantined)) is not kept any longer. Never
+    /// blocks.
+    pub fn let_go(&self, key: Vec<u8>) {
+        self.request(Request::LetGo(key));
     }
 
     /// Lets the pending messages of the awakening go, one after the other. Until then none is on record as tried again, so

@@ -257,7 +257,7 @@ fn given_up_outcome() -> Outcome {
     Outcome::Failed(Fault::new(FaultKind::Internal, message))
 }
 
-fn lost_outcome() -> Outcome {
+pub(super) fn lost_outcome() -> Outcome {
     let message = "the record of what this message did is damaged on the disk, and its changes are lost; \
                    `retry` it to do it again, or `dismiss` it";
     Outcome::Failed(Fault::new(FaultKind::Internal, message))

@@ -70,7 +70,7 @@ fn body_of(kind: Kind, bytes: &[u8]) -> Result<Body, RecordError> {
         }),
         Kind::Attempt => from_bytes::<WireAttempt>(bytes).map(|wire| Body::Attempt { alone: wire.alone }),
         Kind::Step => from_bytes(bytes).map(Body::Step),
-        Kind::Epoch | Kind::Optional(_) => Ok(Body::Other),
+        Kind::Epoch | Kind::Lost | Kind::Optional(_) => Ok(Body::Other),
         Kind::Horizon | Kind::Snapshot | Kind::Tombstone | Kind::Meta => {
             return Err(RecordError::UnknownKind(kind.byte()));
         }

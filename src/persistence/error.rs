@@ -66,7 +66,10 @@ pub enum OpenError {
         reason: String,
     },
     /// Bytes are not what was written, in a place that nothing else can stand in for.
-    #[error("the world at {path} is damaged: {reason}; keep the folder as it is and go on with a copy or a backup")]
+    #[error(
+        "the world at {path} is damaged: {reason}; keep the folder as it is: `workbench repair` says what can still be read of it and makes a new world of that; a backup \
+         brings back what can't"
+    )]
     Damaged {
         /// The world's folder.
         path: PathBuf,

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const LOCK_FILE: &str = "world.lock";
+pub(super) const LOCK_FILE: &str = "world.lock";
 const OWNER_FILE: &str = "world.owner";
 
 /// What stands at a path.
@@ -70,16 +70,19 @@ impl WorldLock {
         }
         match taken {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let owner = fs::read_to_string(dir.join(OWNER_FILE)).unwrap_or_default();
-                return Err(OpenError::Locked { path: dir.to_path_buf(), owner: describe_owner(&owner) });
-            }
+            Err(TryLockError::WouldBlock) => return Err(locked(dir)),
             Err(TryLockError::Error(error)) => return Err(unusable(dir, &error)),
         }
         let owner = format!("{}\n{now_ms}\n", std::process::id());
         fs::write(dir.join(OWNER_FILE), owner).map_err(|error| unusable(dir, &error))?;
         Ok(Self { _file: file })
     }
+}
+
+/// Another process has the world.
+pub(super) fn locked(dir: &Path) -> OpenError {
+    let owner = fs::read_to_string(dir.join(OWNER_FILE)).unwrap_or_default();
+    OpenError::Locked { path: dir.to_path_buf(), owner: describe_owner(&owner) }
 }
 
 fn describe_owner(text: &str) -> String {

@@ -15,9 +15,11 @@ mod folder;
 mod ledger;
 mod object_folder;
 mod progress;
+mod quarantine;
 mod reader;
 mod record;
 mod redelivery;
+mod repair;
 mod replay;
 mod room;
 mod scribe;
@@ -40,7 +42,9 @@ pub use copying::copy_world;
 pub use error::{Damage, DamagedPart, OpenError};
 pub use object_folder::{ExportOptions, Exported, FolderError, ImportFolder, export_image};
 pub use progress::Progress;
+pub use quarantine::{Afterwards, Quarantined};
 pub use reader::{Entry, EntryBody, Reader, VerifyReport};
+pub use repair::{Repair, RepairPlan, Repaired, Span};
 pub use world_hash::world_hash;
 
 use crate::object::{
@@ -157,7 +161,11 @@ impl fmt::Display for AwakeningReport {
             write!(f, "; {} messages ended the process twice and wait in `problems`", self.given_up.len())?;
         }
         if !self.damages.is_empty() {
-            write!(f, "; {} damaged records are in quarantine (`workbench verify` lists them)", self.damages.len())?;
+            write!(
+                f,
+                "; {} damaged records are in quarantine (`workbench quarantine` lists them)",
+                self.damages.len()
+            )?;
         }
         if let Some(storage) = &self.storage {
             write!(f, "; {storage}")?;

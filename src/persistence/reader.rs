@@ -5,6 +5,7 @@
 use super::awakening::{read_error, store_error};
 use super::batch::Batch;
 use super::folder::{self, Ground};
+use super::quarantine::{self, Quarantined};
 use super::record::{self, Kind};
 use super::replay::{Counts, Replay};
 use super::source::{ReadError, Source, read_meta};
@@ -134,6 +135,21 @@ impl Reader {
         })
     }
 
+    /// What earlier awakenings set aside, in the order of the keys.
+    ///
+    /// # Errors
+    /// As for [`image`](Self::image).
+    pub fn quarantine(&self, ticker: &mut dyn Ticker) -> Result<Vec<Quarantined>, OpenError> {
+        self.ask(|store| {
+            let txn = store.read()?;
+            let meta = read_meta(&txn, &store.dbs)?;
+            let source = Source::new(&txn, &store.dbs, &meta, &self.progress);
+            source.announce_awakening()?;
+            let awake = Replay::awakening(&source, ticker)?;
+            quarantine::entries(&txn, &store.dbs, &awake)
+        })
+    }
+
     /// The log from a position on, in order. What is written meanwhile is seen, too.
     pub fn log(&self, from: u64) -> impl Iterator<Item = Result<Entry, OpenError>> + '_ {
         const AT_ONCE: usize = 512;
@@ -195,7 +211,7 @@ fn entries(store: &Store, from: u64, most: usize) -> Result<Vec<Entry>, StoreErr
     Ok(entries)
 }
 
-fn entry_of(position: u64, bytes: &[u8]) -> Entry {
+pub(super) fn entry_of(position: u64, bytes: &[u8]) -> Entry {
     let record = match record::decode(bytes, Some(position)) {
         Ok(record) => record,
         Err(error) => {

@@ -37,6 +37,8 @@ pub(super) enum Kind {
     Tombstone,
     /// The figures about the world; only in `meta`.
     Meta,
+    /// Stands in the log of a repaired world where a record could not be salvaged.
+    Lost,
     /// Of a later version, and safe to skip.
     Optional(u8),
 }
@@ -54,6 +56,7 @@ impl Kind {
             Self::Snapshot => 64,
             Self::Meta => 65,
             Self::Tombstone => 66,
+            Self::Lost => OPTIONAL,
             Self::Optional(byte) => byte,
         }
     }
@@ -69,6 +72,7 @@ impl Kind {
             Self::Snapshot,
             Self::Meta,
             Self::Tombstone,
+            Self::Lost,
         ];
         known
             .into_iter()
@@ -88,6 +92,7 @@ impl Kind {
             Self::Snapshot => "snapshot",
             Self::Meta => "meta",
             Self::Tombstone => "tombstone",
+            Self::Lost => "lost",
             Self::Optional(_) => "other",
         }
     }
@@ -244,6 +249,23 @@ pub(super) fn decode(bytes: &[u8], position: Option<u64>) -> Result<Record<'_>, 
         }
     }
     Ok(Record { kind, position: field(8), sequence: field(16), chain: field(32), crc, body: &bytes[header..] })
+}
+
+/// Gives a record another place in a chain. No checksum covers the field.
+pub(super) fn set_chain(bytes: &mut [u8], chain: u64) {
+    if let Some(field) = bytes.get_mut(32..40) {
+        field.copy_from_slice(&chain.to_le_bytes());
+    }
+}
+
+/// How long the record is that may begin here, as its header says; `None` where none begins.
+pub(super) fn length(bytes: &[u8]) -> Option<u64> {
+    let half = |at: usize| bytes[at..at + 4].try_into().map_or(0, u32::from_le_bytes);
+    if bytes.len() < HEADER || bytes[..2] != MAGIC || bytes[2] != FORMAT {
+        return None;
+    }
+    let (header, stored, full) = (usize::from(bytes[5]) * 8, half(24) as usize, half(28) as usize);
+    (header >= HEADER && stored <= LONGEST && full <= LONGEST).then_some((header + stored) as u64)
 }
 
 /// The message that a record concerns and its chain value, as its header says, whatever its checksum says.

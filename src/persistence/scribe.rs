@@ -361,6 +361,10 @@ impl Scribe {
                 self.ledger.note_handed_over();
                 Ok(())
             }
+            Request::LetGo(key) => {
+                self.batch.quarantine.insert(key, None);
+                Ok(())
+            }
             Request::Redeliver => {
                 self.redelivery.begun = true;
                 Ok(())

@@ -22,6 +22,7 @@ pub(crate) mod gate;
 mod powercut;
 mod promises;
 mod reading;
+mod repair;
 mod storage;
 pub(crate) mod tmpfs;
 
@@ -823,6 +824,7 @@ fn the_document_shows_a_record_as_it_is_written() {
         ("snapshot", 64),
         ("meta", 65),
         ("tombstone", 66),
+        ("lost", 128),
     ]
     .into();
     for (word, byte) in kinds {

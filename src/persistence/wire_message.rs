@@ -439,6 +439,13 @@ pub(super) struct WireStep {
     pub(super) index: u64,
 }
 
+/// Body of a record that stands for one that could not be salvaged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct WireLost {
+    /// When the world was repaired: milliseconds since 1970 (UTC).
+    pub(super) repaired_at: u64,
+}
+
 /// Body of an epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct WireEpoch {

@@ -52,6 +52,14 @@ impl Sight {
     }
 }
 
+/// The newest sight in the folder of a world, of whatever world it is: its identity, and how far its log reached.
+pub(super) fn seen(dir: &Path) -> Option<(Uuid, LogEnd)> {
+    let mut bytes = Vec::new();
+    File::open(dir.join(WITNESS_FILE)).ok()?.take(2 * SLOT as u64).read_to_end(&mut bytes).ok()?;
+    let newest = bytes.chunks(SLOT).filter_map(Sight::from_bytes).max_by_key(|sight| sight.count)?;
+    Some((newest.world_id, newest.end))
+}
+
 /// The file, open for what is seen next.
 #[derive(Debug)]
 pub(super) struct Witness {

@@ -84,8 +84,7 @@ impl Bench {
         }
     }
 
-    /// Runs frames until the world is so.
-    /// What was told so far.
+    /// Takes in what was told so far.
     fn take_in(&mut self) {
         while let Some(received) = self.port.try_receive() {
             if let Received::Event(EventBody::State(event)) = received {
@@ -94,6 +93,7 @@ impl Bench {
         }
     }
 
+    /// Runs frames until the world is so.
     fn run_until(&mut self, is_so: impl Fn(&Replica) -> bool) {
         for _ in 0..1_000 {
             self.app.update();

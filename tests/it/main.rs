@@ -16,6 +16,7 @@ mod long_run;
 mod producers;
 mod program;
 mod reader;
+mod repair;
 #[cfg(all(feature = "window", target_os = "linux"))]
 mod screen;
 mod scripts;

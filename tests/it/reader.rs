@@ -72,6 +72,14 @@ fn read(python: &str, world: &Path, what: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), said)
 }
 
+/// Fails unless the reader finds the world sound; without Python nothing is checked.
+pub(crate) fn checked_by_python(world: &Path) {
+    if let Some(python) = python() {
+        let (code, said) = read(python, world, &["--check"]);
+        assert_eq!(code, Some(0), "{said}");
+    }
+}
+
 fn lines(python: &str, world: &Path, what: &[&str]) -> Vec<Json> {
     let (code, said) = read(python, world, what);
     assert_eq!(code, Some(0), "{said}");

@@ -461,6 +461,7 @@ LOG_KINDS = {1: ("envelope", ENVELOPE), 2: ("outcome", OUTCOME), 3: ("step", STE
              5: ("epoch", EPOCH)}
 SNAPSHOT_KINDS = {64: ("snapshot", OBJECT), 66: ("tombstone", TOMBSTONE)}
 META_KINDS = {65: ("meta", META)}
+LOST = 128
 KNOWN = {**LOG_KINDS, 6: ("horizon", None), **SNAPSHOT_KINDS, **META_KINDS}
 
 
@@ -498,7 +499,7 @@ class Record:
             raise Newer("its log was cut off at the front")
         if kind not in allowed and not (optional and allowed is LOG_KINDS):
             raise Damage(f"it is of the kind `{KNOWN.get(kind, ('other',))[0]}`, which has no place here")
-        self.schema, self.kind, self.body = schema, "other", data[header:].hex()
+        self.schema, self.kind, self.body = schema, "lost" if kind == LOST else "other", data[header:].hex()
         if not optional:
             self.kind, shape = allowed[kind]
             self.body = shape(unpack(data[header:]))
@@ -841,7 +842,7 @@ def check(store, folder, wrong):
         quarantined += 1
     check_seen(folder, meta, log, wrong)
     hashed = "is not told: something is damaged"
-    if whole:
+    if whole and all(record.kind != "lost" for record in log):
         check_log(log, meta, suspended, wrong)
     if not wrong:
         hashed = check_image(log, meta.body["snapshots_through"], snapshots, wrong)

@@ -9,7 +9,7 @@ use crate::persistence::wire_message::WireMeta;
 use crate::persistence::wire_object::{from_bytes, to_bytes};
 
 /// A tick sets a slot of one object to its number.
-struct Counting;
+pub(super) struct Counting;
 
 fn after_tick(number: u64) -> Change {
     set_x(ObjectId::proto(), number as f64)
@@ -25,7 +25,7 @@ impl Ticker for Counting {
 
 /// What happens in a world that is read.
 #[derive(Clone, Debug)]
-enum Event {
+pub(super) enum Event {
     /// A message with so many bytes sets a slot of an object, or makes that first.
     Set {
         object: u8,
@@ -49,7 +49,7 @@ enum Wrong {
     Missing,
 }
 
-fn events() -> impl Strategy<Value = Vec<Event>> {
+pub(super) fn events() -> impl Strategy<Value = Vec<Event>> {
     let bytes = prop_oneof![0_usize..40, 200_usize..4_000];
     let event = prop_oneof![
         8 => (0_u8..6, bytes).prop_map(|(object, bytes)| Event::Set { object, bytes }),
@@ -72,19 +72,19 @@ fn wrongs() -> impl Strategy<Value = Vec<(prop::sample::Index, Wrong)>> {
 }
 
 /// A world as its writer knows it, before it comes to the disk.
-struct Written {
-    ledger: Ledger,
+pub(super) struct Written {
+    pub(super) ledger: Ledger,
     batch: Batch,
-    image: Image,
+    pub(super) image: Image,
     ticks: u64,
 }
 
 impl Written {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { ledger: Ledger::new(WORLD), batch: Batch::default(), image: Image::default(), ticks: 0 }
     }
 
-    fn happen(&mut self, event: &Event) {
+    pub(super) fn happen(&mut self, event: &Event) {
         let Self { ledger, batch, image, ticks } = self;
         if let Event::Ticks(count) = *event {
             let first = Tick { number: *ticks + 1, started_at: 5, index: 0 };
@@ -118,7 +118,7 @@ impl Written {
     }
 
     /// Snapshots of every object, and that this is all of them.
-    fn snapshot(&mut self) {
+    pub(super) fn snapshot(&mut self) {
         let position = self.ledger.last;
         for id in self.image.ids() {
             self.ledger.snapshot(id, Snapshot::of(&self.image, id).as_ref(), position, &mut self.batch).unwrap();
@@ -126,12 +126,12 @@ impl Written {
         self.ledger.note_snapshot_set(position);
     }
 
-    fn records(&self) -> Vec<(u64, Vec<u8>)> {
+    pub(super) fn records(&self) -> Vec<(u64, Vec<u8>)> {
         self.batch.heartwood.iter().map(|(position, bytes)| (position, bytes.to_vec())).collect()
     }
 
     /// Stores the world with these records in its log, which may lack some.
-    fn store(&mut self, dir: &Path, records: &[(u64, Vec<u8>)]) {
+    pub(super) fn store(&mut self, dir: &Path, records: &[(u64, Vec<u8>)]) {
         let store = Store::open(dir, SMALL_MAP, Protocol::Plain).unwrap();
         let meta = self.ledger.meta(true).unwrap();
         self.batch.heartwood.clear();
