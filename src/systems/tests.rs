@@ -87,8 +87,10 @@ impl Bench {
     /// Takes in what was told so far.
     fn take_in(&mut self) {
         while let Some(received) = self.port.try_receive() {
-            if let Received::Event(EventBody::State(event)) = received {
-                self.replica.take_in(&event);
+            match received {
+                Received::Event(EventBody::State(event)) => self.replica.take_in(&event),
+                Received::Closed => break,
+                _ => {}
             }
         }
     }
