@@ -7,6 +7,7 @@ use crate::persistence::sharing::Sharing;
 use crate::persistence::source::{ReadError, Source, read_meta};
 use crate::persistence::wire_message::WireMeta;
 use crate::persistence::wire_object::{from_bytes, to_bytes};
+use std::collections::btree_map::Entry;
 
 /// A tick sets a slot of one object to its number.
 pub(super) struct Counting;
@@ -192,7 +193,8 @@ proptest! {
         for (index, wrong) in &wrongs {
             let at = index.index(records.len());
             let (position, bytes) = &mut records[at];
-            if hurt.insert(*position, *wrong).is_none() {
+            if let Entry::Vacant(place) = hurt.entry(*position) {
+                place.insert(*wrong);
                 match wrong {
                     Wrong::Body => *bytes.last_mut().unwrap() ^= 1,
                     Wrong::Chain => bytes[33] ^= 1,
