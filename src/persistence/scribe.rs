@@ -200,7 +200,9 @@ impl Scribe {
                 self.room.iter_mut().for_each(RoomWatch::make_reserve);
             }
         }
-        let longest = self.room.as_ref().map_or(Duration::MAX, RoomWatch::rest);
+        let rest = self.room.as_ref().map_or(Duration::MAX, RoomWatch::rest);
+        let is_behind = self.witness.as_ref().is_some_and(|witness| !witness.has_seen(self.sure));
+        let longest = if is_behind { WITNESS_EVERY.min(rest) } else { rest };
         let nothing = never();
         let is_deaf = !self.is_open || self.is_full() || !self.backlog.is_empty();
         let incoming = if is_deaf { &nothing } else { &self.incoming };

@@ -84,9 +84,14 @@ impl Witness {
         Ok((Self { file, last: seen.unwrap_or(nothing) }, seen.map(|sight| sight.end)))
     }
 
+    /// Whether this is what was noted last.
+    pub(super) fn has_seen(&self, end: LogEnd) -> bool {
+        self.last.end == end
+    }
+
     /// Notes that the log is durable up to here. What can't be written is left: the log is what counts.
     pub(super) fn note(&mut self, end: LogEnd) {
-        if end == self.last.end {
+        if self.has_seen(end) {
             return;
         }
         self.last = Sight { count: self.last.count + 1, end, ..self.last };
