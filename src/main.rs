@@ -119,6 +119,14 @@ enum Task {
         #[command(flatten)]
         world: WorldArgs,
     },
+    /// Move the front of the log, which no start needs, into compressed files that `log` reads on; the world must not be open
+    Archive {
+        #[command(flatten)]
+        world: WorldArgs,
+        /// Only what is older than so many days
+        #[arg(long, value_name = "DAYS")]
+        older_than: Option<u64>,
+    },
     /// Check every record and the chain; print counts and the world hash
     Verify {
         #[command(flatten)]
@@ -200,7 +208,7 @@ fn watched() -> Option<Result<u8, Stop>> {
 fn run(cli: Cli) -> Result<u8, Stop> {
     let is_report = |task: &Task| match task {
         Task::Show { .. } | Task::Log { .. } | Task::Verify { .. } | Task::Export { .. } => true,
-        Task::Backup { .. } | Task::Restore { .. } | Task::Repair { .. } => true,
+        Task::Backup { .. } | Task::Restore { .. } | Task::Archive { .. } | Task::Repair { .. } => true,
         Task::Import { preview, .. } => *preview,
         Task::Quarantine { let_go, .. } => !*let_go,
         Task::FirstConversation { .. } => false,
@@ -240,6 +248,7 @@ fn run(cli: Cli) -> Result<u8, Stop> {
         }
         Some(Task::Backup { dir, world }) => Ok(bridge::backup(&folder(world)?, &dir, out)?),
         Some(Task::Restore { dir, world }) => Ok(bridge::restore(&dir, &folder(world)?, out)?),
+        Some(Task::Archive { world, older_than }) => Ok(bridge::archive(&folder(world)?, older_than, out)?),
         Some(Task::Verify { world }) => Ok(bridge::verify(&folder(world)?, out)?),
         Some(Task::Quarantine { number: Some(number), world, let_go: true }) => let_go(&folder(world)?, number),
         Some(Task::Quarantine { number, world, .. }) => Ok(bridge::quarantine(&folder(world)?, number, out)?),

@@ -3,6 +3,7 @@
 //! A console is a subscriber like any panel: it speaks to the world through a port and knows what events tell it.
 //! Reports (`show`, `log`, `verify`, `export`) read what is committed, and touch no running world.
 
+mod archive;
 mod clock;
 mod conversation;
 mod copying;
@@ -20,6 +21,7 @@ mod terminal;
 mod waiting;
 mod worlds;
 
+pub use archive::archive;
 pub use clock::wall_clock;
 pub use copying::{backup, restore};
 pub use export::export;

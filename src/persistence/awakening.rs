@@ -1,6 +1,7 @@
 //! Awakening: from the files to a world that goes on. Makes a world where none is.
 
 use super::alembic::{self, Alembic, Beginning};
+use super::archive::Archive;
 use super::batch::Batch;
 use super::folder::{self, BuildingSite, Ground, WorldLock, unusable};
 use super::ledger::{Ledger, Suspension};
@@ -116,6 +117,8 @@ pub(super) fn open_in(
         }
     }
     let lock = WorldLock::take(dir, now_ms)?;
+    // A process that renamed the folder, or a file in it, and died then may not have come to this.
+    folder::sync_names(dir).map_err(|error| unusable(dir, &error))?;
     let store = Store::open(dir, map_bytes, protocol).map_err(|error| store_error(dir, error))?;
     match wake_up(dir, &store, now_ms, created, ticker, progress) {
         Ok(Waking { mut awakened, ledger, first, end, redeliver, snapshots, witness }) => {
@@ -146,13 +149,14 @@ struct Waking {
 }
 
 /// The log must hold what was seen of it.
-fn went_on(txn: &RoTxn, store: &Store, seen: LogEnd) -> Result<(), ReadError> {
-    let last = store.dbs.heartwood.last(txn)?.and_then(|(key, _)| key.try_into().ok().map(u64::from_be_bytes));
-    let found = last.unwrap_or_default();
-    let record = store.dbs.heartwood.get(txn, &seen.position.to_be_bytes())?;
+fn went_on(source: &Source<'_>, seen: LogEnd) -> Result<(), ReadError> {
+    let last = source.dbs.heartwood.last(source.txn)?;
+    let found = last.and_then(|(key, _)| key.try_into().ok().map(u64::from_be_bytes)).unwrap_or_default();
+    let record = source.record(seen.position)?;
     // A damaged record says nothing: it is found elsewhere.
-    let differs = |bytes| record::decode(bytes, Some(seen.position)).is_ok_and(|record| record.chain != seen.chain);
-    if seen.position > found || record.is_some_and(differs) {
+    let differs =
+        |bytes: &[u8]| record::decode(bytes, Some(seen.position)).is_ok_and(|record| record.chain != seen.chain);
+    if seen.position > found || record.as_deref().is_some_and(differs) {
         return Err(ReadError::WentBack { found, seen: seen.position });
     }
     Ok(())
@@ -169,10 +173,11 @@ fn wake_up(
     let txn = store.read()?;
     let meta = read_meta(&txn, &store.dbs)?;
     let (witness, seen) = Witness::open(dir, meta.wire.world_id).map_err(ReadError::Open)?;
+    let archive = Archive::of_world(dir, &meta);
+    let source = Source::new(&txn, &store.dbs, &archive, &meta, progress);
     if let Some(seen) = seen {
-        went_on(&txn, store, seen)?;
+        went_on(&source, seen)?;
     }
-    let source = Source::new(&txn, &store.dbs, &meta, progress);
     source.announce_awakening()?;
     let mut replay = Replay::awakening(&source, ticker)?;
     let end = replay.ledger.end();
@@ -194,11 +199,12 @@ fn wake_up(
     if replay.from_log_alone {
         rewrite_suspended(&txn, store, &replay, &mut batch)?;
     }
-    let problems = replay.problems(&txn, &store.dbs, &batch)?;
-    let past = replay.past_turns(&txn, &store.dbs)?;
+    let problems = replay.problems(&source, &batch)?;
+    let past = replay.past_turns(&source)?;
     for wound in &replay.wounds {
         let part = match wound.damage.part {
             DamagedPart::Heartwood(_) => "heartwood",
+            DamagedPart::Archive(..) => "archive",
             DamagedPart::Sapwood(_) => "sapwood",
             DamagedPart::Suspended => "suspended",
             DamagedPart::Meta => "meta",

@@ -1,9 +1,11 @@
 //! A whole copy of a world: for a backup while it goes on, and for the way back from one.
 
-use super::awakening::store_error;
+use super::archive;
+use super::awakening::{read_error, store_error};
 use super::folder::{self, BuildingSite, Ground, WorldLock, unusable};
 use super::reader::Reader;
-use super::store::{DATA_FILE, Store};
+use super::source::{ReadError, read_meta};
+use super::store::{DATA_FILE, Store, StoreError};
 use super::{OpenError, Ticker, VerifyReport};
 use std::path::Path;
 
@@ -30,6 +32,7 @@ pub fn copy_world(from: &Path, to: &Path, now_ms: u64, ticker: &mut dyn Ticker) 
     let copied = store.copy_to(&site.path().join(DATA_FILE)).map_err(|error| unusable(to, &error));
     store.close();
     copied?;
+    copy_archive(from, site.path()).map_err(|error| read_error(from, error))?;
     let report = Reader::open(site.path())?.verify(ticker)?;
     if let Some(damage) = report.damages.first() {
         let reason = format!("{} records are damaged, the first: {damage}", report.damages.len());
@@ -38,4 +41,12 @@ pub fn copy_world(from: &Path, to: &Path, now_ms: u64, ticker: &mut dyn Ticker) 
     drop(lock);
     site.finish()?;
     Ok(report)
+}
+
+/// Copies the archive as far as the copied database says that it goes.
+fn copy_archive(from: &Path, site: &Path) -> Result<(), ReadError> {
+    let store = Store::open_for_reading(site)?;
+    let meta = store.read().map_err(ReadError::from).and_then(|txn| read_meta(&txn, &store.dbs));
+    store.close();
+    Ok(archive::copy(from, meta?.wire.horizon_position, site).map_err(StoreError::from)?)
 }

@@ -90,6 +90,8 @@ impl OpenError {
 pub enum DamagedPart {
     /// The log record at this position.
     Heartwood(u64),
+    /// Archived log records from this position to that one.
+    Archive(u64, u64),
     /// The snapshot of this object.
     Sapwood(ObjectId),
     /// The list of failed messages that wait.
@@ -117,6 +119,7 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.part {
             DamagedPart::Heartwood(position) => write!(f, "log record {position}: {}", self.reason),
+            DamagedPart::Archive(first, last) => write!(f, "archived log records {first} to {last}: {}", self.reason),
             DamagedPart::Sapwood(id) => write!(f, "snapshot of {id}: {}", self.reason),
             DamagedPart::Suspended => write!(f, "waiting problems: {}", self.reason),
             DamagedPart::Meta => write!(f, "figures about the world: {}", self.reason),

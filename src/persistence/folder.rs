@@ -174,8 +174,18 @@ fn clear_dead_sites(parent: &Path, prefix: &str) {
     }
 }
 
+/// Makes the name of a folder and those in it durable.
+pub(super) fn sync_names(dir: &Path) -> io::Result<()> {
+    sync_folder(dir)?;
+    match dir.parent().map_or(Ok(()), sync_folder) {
+        // Who may not look into it has no name to make there either.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
+}
+
 /// Makes names in a folder durable. Windows keeps them in a journal of its own.
-fn sync_folder(dir: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(dir: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }
 

@@ -17,8 +17,10 @@ use uuid::Uuid;
 pub(super) const SUSPENDED_KEPT: usize = 1_000;
 /// So many envelopes that have their outcome may be remembered behind one that has none.
 const OPENED_KEPT: usize = 1_024;
-/// The layout of a world that this program writes, and the newest that it reads.
-pub(super) const WORLD_FORMAT: u32 = 1;
+/// The newest layout of a world that this program reads.
+pub(super) const WORLD_FORMAT: u32 = 2;
+/// The layout of a world of which nothing is archived; older programs read it, too.
+const UNARCHIVED_FORMAT: u32 = 1;
 /// This program's version.
 pub(super) const WRITER: &str = env!("CARGO_PKG_VERSION");
 
@@ -67,6 +69,8 @@ pub(super) struct Ledger {
     pub(super) last: u64,
     /// Chain value of the last record.
     pub(super) chain: u64,
+    /// The last record that is archived; 0 where none is.
+    pub(super) horizon: LogEnd,
     pub(super) next_sequence: u64,
     /// Envelopes without an outcome, by sequence.
     open: BTreeMap<u64, OpenMessage>,
@@ -358,7 +362,7 @@ impl Ledger {
         let through = self.snapshots_through();
         let open_from = self.opened.front().map_or(u64::MAX, |(position, _)| *position);
         let meta = WireMeta {
-            format: WORLD_FORMAT,
+            format: if self.horizon.position > 0 { WORLD_FORMAT } else { UNARCHIVED_FORMAT },
             world_id: self.world_id,
             writer: WRITER.to_string(),
             clean,
@@ -366,8 +370,8 @@ impl Ledger {
             snapshots_through: through,
             replay_from: open_from.min(through + 1),
             next_sequence: self.next_sequence,
-            horizon_position: 0,
-            horizon_chain: 0,
+            horizon_position: self.horizon.position,
+            horizon_chain: self.horizon.chain,
             ticks: self.ticks,
             newest_past: self.newest_past,
         };

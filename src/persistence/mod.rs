@@ -6,6 +6,8 @@
 //! byte; this room follows it. What a message does is not known here: outcomes are stored and applied as they come.
 
 mod alembic;
+mod archive;
+mod archiving;
 mod awakening;
 mod batch;
 mod copying;
@@ -37,6 +39,7 @@ mod writer;
 mod writer_thread;
 
 pub use alembic::{Alembic, Full, Reply};
+pub use archiving::{Archived, archive_world};
 pub use awakening::{open, open_watched};
 pub use copying::copy_world;
 pub use error::{Damage, DamagedPart, OpenError};

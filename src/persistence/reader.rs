@@ -2,6 +2,7 @@
 //!
 //! Takes no lock, makes nothing, and works while a workbench has the world open: each question sees one moment.
 
+use super::archive::{Archive, Flaw, Unpacked};
 use super::awakening::{read_error, store_error};
 use super::batch::Batch;
 use super::folder::{self, Ground};
@@ -15,6 +16,7 @@ use super::wire_object::from_bytes;
 use super::world_hash::serial_form;
 use super::{Damage, DamagedPart, OpenError, Progress, Ticker, world_hash};
 use crate::object::{Envelope, Image, ObjectId, Objects, Outcome, Problem};
+use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::ops::Bound;
@@ -31,6 +33,8 @@ pub struct Reader {
     /// Gone only while it is dropped.
     store: Option<Store>,
     progress: Progress,
+    /// For `log`, which comes back to it.
+    archive: RefCell<Option<Archive>>,
 }
 
 /// One record of the log.
@@ -99,7 +103,7 @@ impl Reader {
             Ground::Taken => return Err(OpenError::NotAWorld(dir.to_path_buf())),
         }
         let store = Store::open_for_reading(dir).map_err(|error| store_error(dir, error))?;
-        Ok(Self { path: dir.to_path_buf(), store: Some(store), progress: Progress::new() })
+        Ok(Self { path: dir.to_path_buf(), store: Some(store), progress: Progress::new(), archive: RefCell::default() })
     }
 
     /// How far its questions are answered, all of them together.
@@ -112,13 +116,7 @@ impl Reader {
     /// # Errors
     /// The world is damaged, of a newer program, or can't be read.
     pub fn image(&self, ticker: &mut dyn Ticker) -> Result<Image, OpenError> {
-        self.ask(|store| {
-            let txn = store.read()?;
-            let meta = read_meta(&txn, &store.dbs)?;
-            let source = Source::new(&txn, &store.dbs, &meta, &self.progress);
-            source.announce_awakening()?;
-            Ok(Replay::awakening(&source, ticker)?.image)
-        })
+        self.look(|source| Ok(Replay::awakening(source, ticker)?.image))
     }
 
     /// The failed messages that wait, oldest first.
@@ -126,13 +124,7 @@ impl Reader {
     /// # Errors
     /// As for [`image`](Self::image).
     pub fn problems(&self, ticker: &mut dyn Ticker) -> Result<Vec<Problem>, OpenError> {
-        self.ask(|store| {
-            let txn = store.read()?;
-            let meta = read_meta(&txn, &store.dbs)?;
-            let source = Source::new(&txn, &store.dbs, &meta, &self.progress);
-            source.announce_awakening()?;
-            Replay::awakening(&source, ticker)?.problems(&txn, &store.dbs, &Batch::default())
-        })
+        self.look(|source| Replay::awakening(source, ticker)?.problems(source, &Batch::default()))
     }
 
     /// What earlier awakenings set aside, in the order of the keys.
@@ -140,35 +132,78 @@ impl Reader {
     /// # Errors
     /// As for [`image`](Self::image).
     pub fn quarantine(&self, ticker: &mut dyn Ticker) -> Result<Vec<Quarantined>, OpenError> {
-        self.ask(|store| {
-            let txn = store.read()?;
-            let meta = read_meta(&txn, &store.dbs)?;
-            let source = Source::new(&txn, &store.dbs, &meta, &self.progress);
-            source.announce_awakening()?;
-            let awake = Replay::awakening(&source, ticker)?;
-            quarantine::entries(&txn, &store.dbs, &awake)
+        self.look(|source| {
+            let awake = Replay::awakening(source, ticker)?;
+            quarantine::entries(source.txn, source.dbs, &awake)
         })
     }
 
     /// The log from a position on, in order. What is written meanwhile is seen, too.
     pub fn log(&self, from: u64) -> impl Iterator<Item = Result<Entry, OpenError>> + '_ {
-        const AT_ONCE: usize = 512;
         let mut position = from.max(1);
         let mut read: VecDeque<Entry> = VecDeque::new();
         let mut ended = false;
         std::iter::from_fn(move || {
-            if read.is_empty() && !ended {
-                match self.ask(|store| Ok(entries(store, position, AT_ONCE)?)) {
-                    Ok(entries) => read = entries.into(),
+            while read.is_empty() && !ended {
+                match self.entries_from(&mut position) {
+                    Ok(Some(entries)) => read = entries.into(),
+                    Ok(None) => ended = true,
                     Err(error) => {
                         ended = true;
                         return Some(Err(error));
                     }
                 }
-                ended = read.len() < AT_ONCE;
-                position = read.back().map_or(position, |last| last.position + 1);
             }
             read.pop_front().map(Ok)
+        })
+    }
+
+    /// Some records from a position on, which then stands behind them; `None` at the end of the log. What is archived meanwhile is
+    /// found there.
+    fn entries_from(&self, position: &mut u64) -> Result<Option<Vec<Entry>>, OpenError> {
+        const AT_ONCE: usize = 512;
+        self.ask(|store| {
+            let txn = store.read()?;
+            let meta = read_meta(&txn, &store.dbs)?;
+            if *position > meta.wire.horizon_position {
+                let key = position.to_be_bytes();
+                let range = (Bound::Included(&key[..]), Bound::Unbounded);
+                let mut entries = Vec::new();
+                for entry in store.dbs.heartwood.range(&txn, &range)?.take(AT_ONCE) {
+                    let (key, bytes) = entry?;
+                    *position = <[u8; 8]>::try_from(key).map(u64::from_be_bytes).unwrap_or_default();
+                    entries.push(entry_of(*position, bytes));
+                    *position += 1;
+                }
+                return Ok((!entries.is_empty()).then_some(entries));
+            }
+            let mut kept = self.archive.borrow_mut();
+            if kept.as_ref().is_none_or(|archive| archive.horizon() != meta.wire.horizon_position) {
+                *kept = Some(Archive::of_world(&self.path, &meta));
+            }
+            let mut entries = Vec::new();
+            let from = *position;
+            for parcel in kept.iter().flat_map(|archive| archive.parcels(from)) {
+                match parcel.unpack() {
+                    Unpacked::Gap(Flaw { first, last, reason }) => {
+                        let reason = format!("records {first} to {last} of the archive can't be read: {reason}");
+                        let body = EntryBody::Damaged(reason);
+                        entries.push(Entry { position: first, sequence: 0, kind: "archived", body });
+                        *position = last + 1;
+                    }
+                    unpacked => {
+                        let records = unpacked.records().filter(|(position, _)| *position >= from);
+                        entries.extend(records.map(|(position, bytes)| entry_of(position, bytes)));
+                        *position = entries.last().map_or(from, |last| last.position + 1);
+                    }
+                }
+                if *position > from {
+                    break;
+                }
+            }
+            // Every position up to the horizon is in a parcel.
+            *position = (*position).max(from + 1);
+            Ok(Some(entries))
         })
     }
 
@@ -178,7 +213,19 @@ impl Reader {
     /// # Errors
     /// As for [`image`](Self::image): what is damaged beyond reading on is an error, all else is in the report.
     pub fn verify(&self, ticker: &mut dyn Ticker) -> Result<VerifyReport, OpenError> {
-        self.ask(|store| verify(store, ticker, &self.progress))
+        self.look(|source| verify(source, ticker))
+    }
+
+    /// Asks about one moment of the world.
+    fn look<T>(&self, question: impl FnOnce(&Source<'_>) -> Result<T, ReadError>) -> Result<T, OpenError> {
+        self.ask(|store| {
+            let txn = store.read()?;
+            let meta = read_meta(&txn, &store.dbs)?;
+            let archive = Archive::of_world(&self.path, &meta);
+            let source = Source::new(&txn, &store.dbs, &archive, &meta, &self.progress);
+            source.announce_awakening()?;
+            question(&source)
+        })
     }
 
     fn ask<T>(&self, question: impl FnOnce(&Store) -> Result<T, ReadError>) -> Result<T, OpenError> {
@@ -196,19 +243,6 @@ impl Drop for Reader {
             store.close();
         }
     }
-}
-
-fn entries(store: &Store, from: u64, most: usize) -> Result<Vec<Entry>, StoreError> {
-    let txn = store.read()?;
-    let from = from.to_be_bytes();
-    let range = (Bound::Included(&from[..]), Bound::Unbounded);
-    let mut entries = Vec::new();
-    for entry in store.dbs.heartwood.range(&txn, &range)?.take(most) {
-        let (key, bytes) = entry?;
-        let position = <[u8; 8]>::try_from(key).map(u64::from_be_bytes).unwrap_or_default();
-        entries.push(entry_of(position, bytes));
-    }
-    Ok(entries)
 }
 
 pub(super) fn entry_of(position: u64, bytes: &[u8]) -> Entry {
@@ -236,16 +270,13 @@ pub(super) fn entry_of(position: u64, bytes: &[u8]) -> Entry {
     Entry { position, sequence: record.sequence, kind: record.kind.word(), body }
 }
 
-fn verify(store: &Store, ticker: &mut dyn Ticker, progress: &Progress) -> Result<VerifyReport, ReadError> {
-    let txn = store.read()?;
-    let meta = read_meta(&txn, &store.dbs)?;
-    let source = Source::new(&txn, &store.dbs, &meta, progress);
-    source.announce_awakening()?;
+fn verify(source: &Source<'_>, ticker: &mut dyn Ticker) -> Result<VerifyReport, ReadError> {
+    let Source { txn, dbs, meta, .. } = *source;
     source.announce_whole_log();
-    let mut awake = Replay::awakening(&source, ticker)?;
-    let mut whole = Replay::whole_log(&source, ticker)?;
+    let mut awake = Replay::awakening(source, ticker)?;
+    let mut whole = Replay::whole_log(source, ticker)?;
     let mut damages: Vec<Damage> = Vec::new();
-    awake.problems(&txn, &store.dbs, &Batch::default())?;
+    awake.problems(source, &Batch::default())?;
     for wound in whole.wounds.drain(..).chain(awake.wounds.drain(..)) {
         if !damages.contains(&wound.damage) {
             damages.push(wound.damage);
@@ -260,12 +291,15 @@ fn verify(store: &Store, ticker: &mut dyn Ticker, progress: &Progress) -> Result
         let reason = format!("the world had {} ticks, not {}", whole.ledger.ticks, meta.wire.ticks);
         damages.push(Damage::new(DamagedPart::Meta, reason));
     }
-    let differing = differing(&source, &awake.image, &whole.image);
-    damages.extend(differing.into_iter().map(|(id, reason)| Damage::new(DamagedPart::Sapwood(id), reason)));
-    if awake.ledger.suspended != whole.ledger.suspended {
-        damages.push(Damage::new(DamagedPart::Suspended, "the list is not the one that the log tells of"));
+    // What stood in records that are gone nobody can tell.
+    if whole.gap.is_none() {
+        let differing = differing(source, &awake.image, &whole.image);
+        damages.extend(differing.into_iter().map(|(id, reason)| Damage::new(DamagedPart::Sapwood(id), reason)));
+        if awake.ledger.suspended != whole.ledger.suspended {
+            damages.push(Damage::new(DamagedPart::Suspended, "the list is not the one that the log tells of"));
+        }
     }
-    if meta.wire.next_sequence != whole.ledger.next_sequence {
+    if whole.gap.is_none() && meta.wire.next_sequence != whole.ledger.next_sequence {
         let reason = format!("message {} is not the next", meta.wire.next_sequence);
         damages.push(Damage::new(DamagedPart::Meta, reason));
     }
@@ -275,9 +309,9 @@ fn verify(store: &Store, ticker: &mut dyn Ticker, progress: &Progress) -> Result
         records,
         envelopes,
         outcomes,
-        snapshots: store.dbs.sapwood.len(&txn)?,
+        snapshots: dbs.sapwood.len(txn)?,
         objects: awake.image.len() as u64,
-        quarantined: store.dbs.quarantine.len(&txn)?,
+        quarantined: dbs.quarantine.len(txn)?,
         world_hash: world_hash(&awake.image),
         damages,
     })

@@ -4,12 +4,13 @@
 //! all snapshots are whole. A record that can't be read is set aside; the others go on. Records are decoded by several
 //! threads, and taken in by one, in order.
 
+use super::archive::{Flaw, Parcel, Unpacked};
 use super::batch::Batch;
 use super::decoding::{self, Body, Link, LogRecord, Stored};
 use super::ledger::{Ledger, Suspension};
 use super::record::{self, Kind, RecordError};
 use super::source::{Meta, ReadError, Source};
-use super::store::{Databases, META_KEY};
+use super::store::{Databases, META_KEY, StoreError};
 use super::wire_message::WireStep;
 use super::{Damage, DamagedPart, Snapshot, Ticker};
 use crate::object::{Envelope, Image, ObjectId, Objects, Outcome, PastTurn, PastTurns, Problem, Tick};
@@ -58,6 +59,8 @@ pub(super) struct Replay {
     pub(super) counts: Counts,
     /// Whether the snapshots were left aside because not all of them are right.
     pub(super) from_log_alone: bool,
+    /// The first archived records that were to be read and can't be.
+    pub(super) gap: Option<Flaw>,
     /// Where the messages stand that have no outcome yet.
     waiting: BTreeMap<u64, u64>,
     /// The first and the last change of each object that no snapshot holds.
@@ -79,17 +82,17 @@ impl Replay {
     pub(super) fn awakening(source: &Source<'_>, ticker: &mut dyn Ticker) -> Result<Self, ReadError> {
         let Source { txn, dbs, meta, .. } = *source;
         ticker.begin(meta.wire.world_id);
-        let mut replay = Self::beginning(meta.wire.world_id);
+        let mut replay = Self::beginning(meta);
         replay.load_snapshots(source)?;
         replay.load_suspended(txn, dbs)?;
         if replay.wounds.is_empty() {
             replay.through = meta.wire.snapshots_through;
-            replay.start_at(txn, dbs, meta)?;
+            replay.start_at(source)?;
         } else {
             source.progress.expect_records(meta.wire.replay_from.saturating_sub(1));
             let (wounds, marks) = (std::mem::take(&mut replay.wounds), std::mem::take(&mut replay.ledger.marks));
             let set_hash = replay.ledger.set_hash;
-            replay = Self::beginning(meta.wire.world_id);
+            replay = Self::beginning(meta);
             replay.wounds = wounds;
             replay.ledger.marks = marks;
             replay.ledger.set_hash = set_hash;
@@ -101,25 +104,35 @@ impl Replay {
             replay.ledger.newest_past = meta.wire.newest_past;
         }
         replay.read_log(source, ticker)?;
+        if let Some(Flaw { first, last, reason }) = &replay.gap {
+            // What stood in them nobody knows: the world would be another one.
+            let found = replay.wounds.first().map(|wound| wound.damage.to_string()).unwrap_or_default();
+            let reason = format!(
+                "{found}; and archived records {first} to {last}, which are needed now, can't be read: {reason}"
+            );
+            return Err(ReadError::Damaged(reason));
+        }
         replay.finish(source)
     }
 
     /// The world as the log alone tells it.
     pub(super) fn whole_log(source: &Source<'_>, ticker: &mut dyn Ticker) -> Result<Self, ReadError> {
         ticker.begin(source.meta.wire.world_id);
-        let mut replay = Self::beginning(source.meta.wire.world_id);
+        let mut replay = Self::beginning(source.meta);
         replay.counts_suspended = true;
         replay.from_log_alone = true;
         replay.read_log(source, ticker)?;
         replay.finish(source)
     }
 
-    fn beginning(world_id: Uuid) -> Self {
-        Self { ledger: Ledger::new(world_id), previous: Some(0), ..Self::default() }
+    fn beginning(meta: &Meta) -> Self {
+        let mut ledger = Ledger::new(meta.wire.world_id);
+        ledger.horizon = meta.horizon();
+        Self { ledger, previous: Some(0), ..Self::default() }
     }
 
     fn load_snapshots(&mut self, source: &Source<'_>) -> Result<(), ReadError> {
-        let Source { txn, dbs, meta, sharing, progress } = *source;
+        let Source { txn, dbs, meta, sharing, progress, .. } = *source;
         let entries = dbs.sapwood.iter(txn)?.map(|entry| {
             let (key, bytes) = entry?;
             let id = Uuid::from_slice(key).map(ObjectId);
@@ -176,23 +189,30 @@ impl Replay {
     }
 
     /// Begins in the middle of the log, with the chain value that the record before has.
-    fn start_at(&mut self, txn: &RoTxn, dbs: &Databases, meta: &Meta) -> Result<(), ReadError> {
+    fn start_at(&mut self, source: &Source<'_>) -> Result<(), ReadError> {
+        let meta = source.meta;
         let before = meta.wire.replay_from.saturating_sub(1);
         self.ledger.last = before;
         if before > 0 {
-            let record = dbs.heartwood.get(txn, &before.to_be_bytes())?;
-            let (_, _, chain) = record
-                .and_then(record::glance)
-                .ok_or_else(|| ReadError::Damaged(format!("log record {before} is missing")))?;
-            self.ledger.chain = if before == meta.last { meta.chain } else { chain };
-            self.previous = Some(self.ledger.chain);
+            let known = [meta.end(), meta.horizon()].into_iter().find(|end| end.position == before);
+            let chain = match known {
+                Some(end) => end.chain,
+                None => {
+                    let record = source.record(before)?;
+                    let glance = record.as_deref().and_then(record::glance);
+                    glance.ok_or_else(|| ReadError::Damaged(format!("log record {before} is missing")))?.2
+                }
+            };
+            self.ledger.chain = chain;
+            self.previous = Some(chain);
         }
         Ok(())
     }
 
     fn read_log(&mut self, source: &Source<'_>, ticker: &mut dyn Ticker) -> Result<(), ReadError> {
-        let Source { txn, dbs, meta, sharing, progress } = *source;
+        let Source { txn, dbs, meta, sharing, progress, .. } = *source;
         self.ledger.ticks = if self.from_log_alone { 0 } else { meta.wire.ticks };
+        self.read_archive(source, ticker)?;
         let from = (self.ledger.last + 1).to_be_bytes();
         let range = (Bound::Included(&from[..]), Bound::Unbounded);
         let mut position = self.ledger.last;
@@ -215,7 +235,47 @@ impl Replay {
                 self.feed(record, source, ticker)
             },
         )?;
-        self.find_envelopes_of_lost(txn, dbs)
+        self.find_envelopes_of_lost(source)
+    }
+
+    /// Takes in the archived records that are to be read.
+    fn read_archive(&mut self, source: &Source<'_>, ticker: &mut dyn Ticker) -> Result<(), ReadError> {
+        let from = self.ledger.last + 1;
+        if from > source.archive.horizon() {
+            return Ok(());
+        }
+        let unpack = |parcel: Parcel| {
+            let unpacked = parcel.unpack();
+            let records = unpacked.records().filter(|(position, _)| *position >= from);
+            let links: Vec<_> = records.map(|(position, bytes)| decoding::log_record(position, bytes).link).collect();
+            (unpacked, links)
+        };
+        let parcels = source.archive.parcels(from).map(Ok);
+        source.sharing.in_order(parcels, Parcel::bytes, unpack, |(unpacked, links)| {
+            let records = unpacked.records().filter(|(position, _)| *position >= from);
+            for ((position, bytes), link) in records.zip(links) {
+                source.progress.note_record();
+                self.feed(LogRecord { position, bytes, link }, source, ticker)?;
+            }
+            match unpacked {
+                Unpacked::Records(_) => {}
+                Unpacked::Gap(gap) => self.pass_over(gap),
+                Unpacked::Fault(Flaw { first, last, reason }) => {
+                    self.wound(DamagedPart::Archive(first, last), reason, &first.to_be_bytes(), &[]);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Goes on behind records that can't be read.
+    fn pass_over(&mut self, gap: Flaw) {
+        self.counts.records += gap.last + 1 - self.ledger.last.max(gap.first - 1) - 1;
+        self.ledger.last = gap.last;
+        self.previous = None;
+        let part = DamagedPart::Archive(gap.first, gap.last);
+        self.wound(part, gap.reason.clone(), &gap.first.to_be_bytes(), &[]);
+        self.gap.get_or_insert(gap);
     }
 
     /// Takes in the next record.
@@ -311,19 +371,12 @@ impl Replay {
     }
 
     /// A message whose outcome is damaged is open again. Its envelope may stand before the part that was read.
-    fn find_envelopes_of_lost(&mut self, txn: &RoTxn, dbs: &Databases) -> Result<(), ReadError> {
+    fn find_envelopes_of_lost(&mut self, source: &Source<'_>) -> Result<(), ReadError> {
         for sequence in std::mem::take(&mut self.lost) {
-            if !self.ledger.is_open(sequence) {
-                for entry in dbs.heartwood.rev_iter(txn)? {
-                    let (key, bytes) = entry?;
-                    let Ok(position) = <[u8; 8]>::try_from(key).map(u64::from_be_bytes) else { continue };
-                    let envelope = record::decode(bytes, Some(position))
-                        .is_ok_and(|record| record.kind == Kind::Envelope && record.sequence == sequence);
-                    if envelope {
-                        self.ledger.note_open_again(sequence, position);
-                        break;
-                    }
-                }
+            if !self.ledger.is_open(sequence)
+                && let Some(position) = source.envelope_of(sequence)?
+            {
+                self.ledger.note_open_again(sequence, position);
             }
             if self.ledger.is_open(sequence) {
                 self.lost.push(sequence);
@@ -358,7 +411,7 @@ impl Replay {
     }
 
     fn finish(mut self, source: &Source<'_>) -> Result<Self, ReadError> {
-        let Source { txn, dbs, meta, .. } = *source;
+        let meta = source.meta;
         if self.ledger.last != meta.last {
             let found = self.ledger.last;
             return Err(ReadError::Damaged(format!("its log ends at record {found}, not at {}", meta.last)));
@@ -367,8 +420,8 @@ impl Replay {
             return Err(ReadError::Damaged("the end of its log is not the one that was written last".into()));
         }
         for (sequence, position) in std::mem::take(&mut self.waiting) {
-            let bytes = dbs.heartwood.get(txn, &position.to_be_bytes())?.unwrap_or_default();
-            let (_, envelope) = decoding::envelope(bytes, position).map_err(ReadError::Damaged)?;
+            let bytes = source.record(position)?.unwrap_or_default();
+            let (_, envelope) = decoding::envelope(&bytes, position).map_err(ReadError::Damaged)?;
             self.pending.insert(sequence, envelope);
         }
         let changed: BTreeMap<ObjectId, (u64, u64)> = std::mem::take(&mut self.changed).into_iter().collect();
@@ -383,19 +436,19 @@ impl Replay {
 
     /// The failed messages that wait. One whose records can't be read is left out, with a wound. Records that are
     /// in no database yet are found in `batch`.
-    pub(super) fn problems(&mut self, txn: &RoTxn, dbs: &Databases, batch: &Batch) -> Result<Vec<Problem>, ReadError> {
+    pub(super) fn problems(&mut self, source: &Source<'_>, batch: &Batch) -> Result<Vec<Problem>, ReadError> {
         let mut problems = Vec::new();
         for (sequence, suspension) in self.ledger.suspended.clone() {
-            let stored = |position: u64| -> Result<Vec<u8>, ReadError> {
-                let bytes = match batch.heartwood.get(position) {
-                    Some(bytes) => bytes,
-                    None => dbs.heartwood.get(txn, &position.to_be_bytes())?.unwrap_or_default(),
-                };
-                Ok(bytes.to_vec())
+            let stored = |position: u64| match batch.heartwood.get(position) {
+                Some(bytes) => Ok::<_, StoreError>(bytes.to_vec()),
+                None => Ok(source.record(position)?.unwrap_or_default().into_owned()),
             };
-            match decoding::problem(sequence, suspension, &stored(suspension.outcome)?, &stored(suspension.envelope)?) {
+            let (outcome, envelope) = (stored(suspension.outcome)?, stored(suspension.envelope)?);
+            match decoding::problem(sequence, suspension, &outcome, &envelope) {
                 Ok(problem) => problems.push(problem),
                 Err(reason) => {
+                    let is_archived = suspension.outcome.min(suspension.envelope) <= source.archive.horizon();
+                    let reason = if is_archived { format!("what the archive has of it: {reason}") } else { reason };
                     let reason = format!("message {sequence}: {reason}");
                     self.wound(DamagedPart::Suspended, reason, &sequence.to_be_bytes(), &suspension.to_bytes());
                 }
@@ -406,15 +459,15 @@ impl Replay {
 
     /// The newest turns of persons that can be taken back: each leads to the one before. They end at one whose records
     /// can't be read.
-    pub(super) fn past_turns(&self, txn: &RoTxn, dbs: &Databases) -> Result<PastTurns, ReadError> {
+    pub(super) fn past_turns(&self, source: &Source<'_>) -> Result<PastTurns, ReadError> {
         let mut past = PastTurns::default();
         let mut position = self.ledger.newest_past;
         while position > 0 {
-            let stored = |position: u64| dbs.heartwood.get(txn, &position.to_be_bytes());
-            let Ok((outcome, of)) = decoding::past_outcome(stored(position)?.unwrap_or_default(), position) else {
+            let stored = |position: u64| source.record(position).map(Option::unwrap_or_default);
+            let Ok((outcome, of)) = decoding::past_outcome(&stored(position)?, position) else {
                 break;
             };
-            let envelope = decoding::envelope(stored(of.envelope)?.unwrap_or_default(), of.envelope);
+            let envelope = decoding::envelope(&stored(of.envelope)?, of.envelope);
             let Ok((sequence, envelope)) = envelope else { break };
             let turn = PastTurn::of(sequence, &envelope, &Arc::new(outcome), of.posts);
             if of.earlier >= position || turn.is_some_and(|turn| !past.push_older(turn)) {

@@ -1,13 +1,16 @@
 //! What a world is read from: one moment of its databases, the figures about the whole, and how the reading goes.
 
 use super::Progress;
+use super::archive::{Archive, Parcel};
 use super::ledger::WORLD_FORMAT;
-use super::record;
+use super::record::{self, Kind};
 use super::sharing::Sharing;
 use super::store::{Databases, META_KEY, StoreError};
 use super::wire_message::WireMeta;
 use super::wire_object::from_bytes;
+use super::writer::LogEnd;
 use heed::RoTxn;
+use std::borrow::Cow;
 use thiserror::Error;
 
 /// Why a world can't be read at all.
@@ -39,6 +42,18 @@ pub(super) struct Meta {
     pub(super) chain: u64,
 }
 
+impl Meta {
+    /// Where the log ends.
+    pub(super) fn end(&self) -> LogEnd {
+        LogEnd { position: self.last, chain: self.chain }
+    }
+
+    /// The last record that is archived.
+    pub(super) fn horizon(&self) -> LogEnd {
+        LogEnd { position: self.wire.horizon_position, chain: self.wire.horizon_chain }
+    }
+}
+
 /// Reads the record about the whole.
 pub(super) fn read_meta(txn: &RoTxn, dbs: &Databases) -> Result<Meta, ReadError> {
     let bytes =
@@ -60,6 +75,7 @@ pub(super) fn read_meta(txn: &RoTxn, dbs: &Databases) -> Result<Meta, ReadError>
 pub(super) struct Source<'t> {
     pub(super) txn: &'t RoTxn<'t>,
     pub(super) dbs: &'t Databases,
+    pub(super) archive: &'t Archive,
     pub(super) meta: &'t Meta,
     pub(super) sharing: Sharing,
     pub(super) progress: &'t Progress,
@@ -67,8 +83,14 @@ pub(super) struct Source<'t> {
 
 impl<'t> Source<'t> {
     /// Read by as many threads as there are processors.
-    pub(super) fn new(txn: &'t RoTxn<'t>, dbs: &'t Databases, meta: &'t Meta, progress: &'t Progress) -> Self {
-        Self { txn, dbs, meta, sharing: Sharing::usual(), progress }
+    pub(super) fn new(
+        txn: &'t RoTxn<'t>,
+        dbs: &'t Databases,
+        archive: &'t Archive,
+        meta: &'t Meta,
+        progress: &'t Progress,
+    ) -> Self {
+        Self { txn, dbs, archive, meta, sharing: Sharing::usual(), progress }
     }
 
     /// Announces what [`Replay::awakening`] reads, where all is right.
@@ -83,10 +105,38 @@ impl<'t> Source<'t> {
         self.progress.expect_records(self.meta.last);
     }
 
+    /// The record at a position of the log, as it is stored; `None` where there is none, or where it is archived and can't be read.
+    pub(super) fn record(&self, position: u64) -> Result<Option<Cow<'t, [u8]>>, StoreError> {
+        if position <= self.archive.horizon() {
+            return Ok(self.archive.record(position).map(Cow::Owned));
+        }
+        Ok(self.dbs.heartwood.get(self.txn, &position.to_be_bytes())?.map(Cow::Borrowed))
+    }
+
+    /// Where the envelope of a message stands, as far as that can be read; sought from the end.
+    pub(super) fn envelope_of(&self, sequence: u64) -> Result<Option<u64>, StoreError> {
+        let is_it = |position: u64, bytes: &[u8]| {
+            record::decode(bytes, Some(position))
+                .is_ok_and(|record| record.kind == Kind::Envelope && record.sequence == sequence)
+        };
+        for entry in self.dbs.heartwood.rev_iter(self.txn)? {
+            let (key, bytes) = entry?;
+            let Ok(position) = <[u8; 8]>::try_from(key).map(u64::from_be_bytes) else { continue };
+            if is_it(position, bytes) {
+                return Ok(Some(position));
+            }
+        }
+        // A position is at least the number of a message that stands there.
+        let unpacked = self.archive.parcels(sequence).map(Parcel::unpack);
+        Ok(unpacked.into_iter().find_map(|unpacked| {
+            unpacked.records().find(|(position, bytes)| is_it(*position, bytes)).map(|(position, _)| position)
+        }))
+    }
+
     /// Whether the record at a position follows a chain value; behind the last, whether that is the one of the log's end.
     pub(super) fn follows(&self, position: u64, chain: u64) -> bool {
-        match self.dbs.heartwood.get(self.txn, &position.to_be_bytes()) {
-            Ok(Some(bytes)) => record::decode(bytes, Some(position))
+        match self.record(position) {
+            Ok(Some(bytes)) => record::decode(&bytes, Some(position))
                 .is_ok_and(|record| record.chain == record::chain(chain, position, record.crc)),
             Ok(None) => chain == self.meta.chain,
             Err(_) => false,

@@ -11,7 +11,8 @@ use heed::{
     CommitOrAbort, CompactionOption, Database, Env, EnvFlags, EnvOpenOptions, MdbError, PutFlags, RoTxn, WithoutTls,
 };
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -23,6 +24,8 @@ const READERS_FILE: &str = "lock.mdb";
 pub(super) const META_KEY: &[u8] = b"meta";
 /// Address space that is set aside at first; it is no room on the disk, and it doubles when it is full.
 pub(super) const MAP_BYTES: usize = if cfg!(target_pointer_width = "64") { 16 << 30 } else { 256 << 20 };
+/// Where the number of the transaction stands in a meta page of LMDB.
+const META_TRANSACTION: u64 = 144;
 /// LMDB's two first pages, at the smallest page size.
 const LEAST_BYTES: u64 = 2 * 4096;
 
@@ -155,6 +158,47 @@ impl Store {
         Ok(self.env.copy_to_path(file, CompactionOption::Disabled)?.sync_all()?)
     }
 
+    /// Writes all that is committed now to a new file without its free pages, durably. The file may take the place of the data
+    /// file, also while others read that: its last transaction has the same number, which they share in the reader table.
+    pub(super) fn compact_to(&self, file: &Path) -> Result<(), StoreError> {
+        // LMDB writes the copy as transaction 1, whose figures are on the page of the odd ones.
+        if self.env.info().last_txn_id.is_multiple_of(2) {
+            let mut txn = self.env.write_txn()?;
+            let meta = self.dbs.meta.get(&txn, META_KEY)?.unwrap_or_default().to_vec();
+            self.dbs.meta.put(&mut txn, META_KEY, &meta)?;
+            txn.commit()?;
+            self.env.force_sync()?;
+        }
+        let number = self.env.info().last_txn_id as u64;
+        let mut copy = self.env.copy_to_path(file, CompactionOption::Enabled)?;
+        let place = SeekFrom::Start(u64::from(self.env.unnamed_database_stat().page_size) + META_TRANSACTION);
+        let mut stands = [0; 8];
+        copy.seek(place)?;
+        copy.read_exact(&mut stands)?;
+        if stands != 1_u64.to_ne_bytes() || number.is_multiple_of(2) {
+            return Err(StoreError::Io(io::Error::other("the copy is not as LMDB makes them")));
+        }
+        copy.seek(place)?;
+        copy.write_all(&number.to_ne_bytes())?;
+        Ok(copy.sync_all()?)
+    }
+
+    /// Forgets the log up to a position, with the figures that tell of it; durable when it returns.
+    ///
+    /// # Errors
+    /// As for [`Store::write`]; all is as it was then.
+    pub(super) fn forget(&self, position: u64, meta: &[u8]) -> Result<(), String> {
+        let forget = || {
+            let mut txn = self.env.write_txn()?;
+            let range = (Bound::Unbounded, Bound::Included(&position.to_be_bytes()[..]));
+            self.dbs.heartwood.delete_range(&mut txn, &range)?;
+            self.dbs.meta.put(&mut txn, META_KEY, meta)?;
+            txn.commit()
+        };
+        self.with_room(forget)?;
+        self.sync()
+    }
+
     /// One consistent view. It must not live longer than one question: what it can see is not reused.
     pub(super) fn read(&self) -> Result<RoTxn<'_, WithoutTls>, StoreError> {
         Ok(self.env.read_txn()?)
@@ -188,9 +232,20 @@ impl Store {
     /// # Errors
     /// In words; nothing may be written then.
     pub(super) fn write(&self, batch: &Batch, meta: &[u8], may_lag: bool) -> Result<bool, String> {
+        self.with_room(|| self.try_write(batch, meta))?;
+        match self.protocol {
+            Protocol::Lagging if may_lag => Ok(false),
+            #[cfg(test)]
+            Protocol::Hasty => Ok(true),
+            Protocol::Plain | Protocol::Lagging => self.sync().map(|()| true),
+        }
+    }
+
+    /// Tries a transaction again as long as the map is full, which grows.
+    fn with_room(&self, mut write: impl FnMut() -> Result<(), heed::Error>) -> Result<(), String> {
         loop {
-            match self.try_write(batch, meta) {
-                Ok(()) => break,
+            match write() {
+                Ok(()) => return Ok(()),
                 Err(heed::Error::Mdb(MdbError::MapFull)) => {
                     let doubled = self.env.info().map_size.saturating_mul(2);
                     // SAFETY: the environment belongs to this thread and the failed transaction is gone.
@@ -199,12 +254,6 @@ impl Store {
                 }
                 Err(error) => return Err(in_words(&error.into())),
             }
-        }
-        match self.protocol {
-            Protocol::Lagging if may_lag => Ok(false),
-            #[cfg(test)]
-            Protocol::Hasty => Ok(true),
-            Protocol::Plain | Protocol::Lagging => self.sync().map(|()| true),
         }
     }
 

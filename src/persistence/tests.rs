@@ -1,6 +1,7 @@
 //! Laws of the room as a whole: what was acknowledged comes back, and what is damaged is found.
 
 use super::alembic::{self, Beginning};
+use super::archiving::archive_in;
 use super::awakening::open_with;
 use super::batch::Batch;
 use super::ledger::{Ledger, SUSPENDED_KEPT};
@@ -18,6 +19,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+mod archive;
 pub(crate) mod gate;
 mod powercut;
 mod promises;
@@ -720,6 +722,8 @@ enum Step {
     Rename(u8, Option<u8>),
     Snapshot(Vec<u8>),
     Reopen,
+    /// In segments of so many records.
+    Archive(u64),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -731,6 +735,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (which.clone(), prop::option::of(0..3_u8)).prop_map(|(id, name)| Step::Rename(id, name)),
         2 => prop::collection::vec(which, 0..5).prop_map(Step::Snapshot),
         1 => Just(Step::Reopen),
+        1 => (1_u64..9).prop_map(Step::Archive),
     ];
     prop::collection::vec(step, 0..30)
 }
@@ -771,6 +776,16 @@ proptest! {
                     alembic.close();
                     let (again, next) = wake(&dir);
                     prop_assert_eq!(&again.image, &image);
+                    alembic = next;
+                    continue;
+                }
+                Step::Archive(segment) => {
+                    alembic.close();
+                    let archived = archive_in(&dir, None, 7, &Progress::new(), segment).unwrap();
+                    prop_assert_eq!(archived.not_compacted, None);
+                    let (again, next) = wake(&dir);
+                    prop_assert_eq!(&again.image, &image);
+                    prop_assert_eq!(again.report.damages, vec![]);
                     alembic = next;
                     continue;
                 }

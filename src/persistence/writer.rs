@@ -33,7 +33,7 @@ pub(super) trait Shelf: Send {
 }
 
 /// The last position of a log, and the chain value there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct LogEnd {
     pub(super) position: u64,
     pub(super) chain: u64,

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // a test that can't go on ends
 
+mod archive;
 mod bad_input;
 mod copies;
 mod example_worlds;

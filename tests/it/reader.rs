@@ -166,7 +166,22 @@ fn a_reader_that_follows_the_description_alone_reads_what_was_written() {
     input.write_all(b"stop_stepping point\nset point y=3\n").unwrap();
     drop(input);
     assert!(child.wait_with_output().unwrap().status.success());
-    agree(python, &world);
+    let before = agree(python, &world);
+
+    // Its archive, and damage to that.
+    let mut command = workbench(["archive", "--world"]);
+    command.arg(&world);
+    assert_eq!(run(command, b"").status.code(), Some(0));
+    assert_eq!(agree(python, &world), before);
+    let segment = fs::read_dir(world.join("archive")).unwrap().next().unwrap().unwrap().path();
+    let whole = fs::read(&segment).unwrap();
+    for at in [0, 20, 64, 78, 81, 100, 111, 200, whole.len() - 1] {
+        let mut hurt = whole.clone();
+        hurt[at] ^= 4;
+        fs::write(&segment, hurt).unwrap();
+        let (code, said) = read(python, &world, &["--check"]);
+        assert!(code == Some(4) && said.contains("segment"), "byte {at}: {said}");
+    }
 }
 
 #[test]

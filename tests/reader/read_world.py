@@ -16,6 +16,7 @@ import re
 import struct
 import sys
 import uuid
+import zlib
 
 MASK64 = (1 << 64) - 1
 
@@ -124,8 +125,10 @@ class Store:
     BIG, SUB = 1, 2
     NO_PAGE = MASK64
 
-    def __init__(self, path):
-        self.file = open(path, "rb")
+    def __init__(self, folder):
+        self.folder = folder
+        self.meta = None  # once it was read
+        self.file = open(os.path.join(folder, "data.mdb"), "rb")
         self.length = os.fstat(self.file.fileno()).st_size
         self.txn, self.last_page, self.page_size, main = max(self.metas(), key=lambda meta: meta[0])
         self.seen = set()
@@ -509,9 +512,78 @@ def chain_after(previous, position, crc):
     return xxh3_of_20(struct.pack("<QQI", previous, position, crc))
 
 
+def read_segment(path, first, last, world_id, before):
+    """The records of a segment, as they are stored; `before` is the chain value of the record before them."""
+    what = f"the segment {os.path.basename(path)}"
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise Damage(f"{what} can't be read: {error}") from None
+    head = data[:80]
+    if head[:8] != b"HWSEGMNT" or len(head) < 80 or take("I", head, 76, what)[0] != crc32c(head[:76]):
+        raise Damage(f"the header of {what} is damaged")
+    if take("I", head, 8, what)[0] != 1:
+        raise Newer(f"{what} has another format")
+    says = (take("I", head, 12, what)[0], head[16:32], *take("QQQQQI", head, 32, what))
+    if says[:5] != (0, world_id, first, last, before) or says[6:] != (len(data), 0):
+        raise Damage(f"the header of {what} is that of another one")
+    at, records, chain = 80, [], before
+    while at < len(data):
+        block = data[at : at + 32]
+        if block[:4] != b"HWBL" or len(block) < 32 or take("I", block, 28, what)[0] != crc32c(block[:28]):
+            raise Damage(f"the header of a block of {what} is damaged")
+        stored, full, count, begin, crc = take("IIIQI", block, 4, what)
+        packed = data[at + 32 : at + 32 + stored]
+        if len(packed) != stored or crc32c(packed) != crc or begin != first + len(records):
+            raise Damage(f"a block of {what} is damaged")
+        try:
+            plain = zlib.decompress(packed)
+        except zlib.error:
+            raise Damage(f"a block of {what} can't be unpacked") from None
+        place = 0
+        for _ in range(count):
+            size = take("I", plain, place, what)[0]
+            records.append(plain[place + 4 : place + 4 + size])
+            place += 4 + size
+        if place != len(plain) or full != len(plain):
+            raise Damage(f"a block of {what} is not divided into records")
+        at += 32 + stored
+    if len(records) != last - first + 1:
+        raise Damage(f"{what} has not as many records as its name says")
+    if len(records[-1]) >= 48:
+        chain = take("Q", records[-1], 32, what)[0]
+    if says[5] != chain:
+        raise Damage(f"{what} ends with another chain value than its header says")
+    return records, chain
+
+
+def read_archive(store):
+    """Every record up to the horizon, as it is stored."""
+    meta = read_meta(store).body
+    horizon, folder, spans = meta["horizon_position"], os.path.join(store.folder, "archive"), {}
+    for name in os.listdir(folder) if horizon and os.path.isdir(folder) else []:
+        fits = re.fullmatch(r"([0-9]+)-([0-9]+)\.segment", name)
+        if fits and int(fits[2]) <= horizon:
+            first, last = int(fits[1]), int(fits[2])
+            spans[first] = max(spans.get(first, (0, "")), (last, name))
+    records, chain = [], 0
+    while len(records) < horizon:
+        first = len(records) + 1
+        if first not in spans:
+            raise Damage(f"no segment begins with the record {first}")
+        last, name = spans[first]
+        more, chain = read_segment(os.path.join(folder, name), first, last, meta["world_id"], chain)
+        records += more
+    if chain != meta["horizon_chain"]:
+        raise Damage("the archive ends with another chain value than `meta` says")
+    return records
+
+
 def read_log(store):
     """Positions with their record, or the reason why it is none. Says where the chain is broken."""
-    entries = list(store.items("heartwood"))
+    archived = [(struct.pack(">Q", place), data) for place, data in enumerate(read_archive(store), 1)]
+    entries = archived + list(store.items("heartwood"))
     previous = 0
     for place, (key, data) in enumerate(entries, 1):
         try:
@@ -543,12 +615,15 @@ def read_snapshots(store):
 
 
 def read_meta(store):
+    if store.meta is not None:
+        return store.meta
     entries = list(store.items("meta"))
     if [key for key, _ in entries] != [b"meta"]:
         raise Damage("the database `meta` has not exactly the key `meta`")
     record = Record(entries[0][1], META_KINDS)
-    if record.body["format"] > 1:
+    if record.body["format"] > 2:
         raise Newer(f"the world has the format {record.body['format']}")
+    store.meta = record
     return record
 
 
@@ -762,7 +837,8 @@ def check_log(log, meta, suspended, wrong):
         (of["snapshots_through"] <= len(log), "`snapshots_through` lies beyond the log"),
         (1 <= of["replay_from"] <= of["snapshots_through"] + 1, "`replay_from` lies above `snapshots_through`"),
         (of["replay_from"] <= min(open_at.values(), default=MASK64), "`replay_from` lies above a pending message"),
-        (of["horizon_position"] == of["horizon_chain"] == 0, "a horizon is not of this format"),
+        (of["format"] == (2 if of["horizon_position"] else 1), f"the format {of['format']} does not fit its horizon"),
+        (of["horizon_position"] < len(log), "the horizon lies behind the last record"),
         (suspended == waiting, "`suspended` is not the list that the log tells of"),
     ]
     wrong.extend(says for fits, says in expected if not fits)
@@ -885,7 +961,7 @@ def list_records(records, head):
 
 def run(options):
     try:
-        store = Store(os.path.join(options.world, "data.mdb"))
+        store = Store(options.world)
     except OSError as error:
         print(f"there is no world to read: {error}", file=sys.stderr)
         return 3

@@ -13,7 +13,6 @@ mod scan;
 mod tree;
 
 use super::folder::{self, Ground, unusable};
-use super::store::DATA_FILE;
 use super::wire_message::WireMeta;
 use super::wire_object::from_bytes;
 use super::witness;
@@ -116,9 +115,11 @@ impl Repair {
             Ground::Taken => return Err(OpenError::NotAWorld(dir.to_path_buf())),
         }
         let lock = lock(dir)?;
-        let raw = RawFile::open(&dir.join(DATA_FILE)).map_err(|error| unusable(dir, &error))?;
+        let raw = RawFile::open(dir).map_err(|error| unusable(dir, &error))?;
         let newer = |needs: String| OpenError::Newer { path: dir.to_path_buf(), needs };
         let mut finds = raw.records().map_err(newer)?;
+        let (archived, archive_faults) = raw.archived().map_err(newer)?;
+        finds.extend(archived);
         let trees = Trees::read(&raw);
         let mut metas = metas(&raw, &mut finds).map_err(newer)?;
         let is_of_world = |id: &Uuid| metas.is_empty() || metas.iter().any(|meta| meta.wire.world_id == *id);
@@ -171,8 +172,9 @@ impl Repair {
         let (own, lost_outcomes): (Vec<_>, Vec<_>) = lost_outcomes.into_iter().partition(is_own);
         let numbers = |of: Vec<(u64, u64)>| of.into_iter().map(|(sequence, _)| sequence).collect::<Vec<u64>>();
         let (own, lost_outcomes) = (numbers(own), numbers(lost_outcomes));
-        let mut faults = trees.faults.clone();
-        faults.extend(trees.differences(&raw, &log, &snapshots_found(&finds)));
+        let mut faults = [trees.faults.clone(), archive_faults].concat();
+        let horizon = meta.map_or(0, |meta| meta.wire.horizon_position);
+        faults.extend(trees.differences(&raw, &log, horizon, &snapshots_found(&finds)));
         if !images.agree {
             faults.push("the snapshots are not what the log tells of".into());
         }

@@ -2,6 +2,7 @@
 
 use super::{Repair, absolute};
 use crate::object::{Change, Envelope, Image, Name, Object, ObjectId, Objects, Outcome, Target, Value};
+use crate::persistence::archive::Archive;
 use crate::persistence::awakening::{lost_outcome, read_error, store_error};
 use crate::persistence::batch::Batch;
 use crate::persistence::folder::{self, BuildingSite, Ground, WorldLock, unusable};
@@ -52,7 +53,7 @@ impl Repair {
         let site = BuildingSite::beside(to)?;
         let lock = WorldLock::take(site.path(), now_ms)?;
         let store = Store::open(site.path(), MAP_BYTES, Protocol::Plain).map_err(|error| store_error(to, error))?;
-        let message = self.write(&store, now_ms, ticker);
+        let message = self.write(&store, site.path(), now_ms, ticker);
         store.close();
         let message = message.map_err(|error| read_error(to, error))?;
         let report = Reader::open(site.path())?.verify(ticker)?;
@@ -65,13 +66,13 @@ impl Repair {
         Ok(Repaired { report, message })
     }
 
-    fn write(&self, store: &Store, now_ms: u64, ticker: &mut dyn Ticker) -> Result<Option<u64>, ReadError> {
+    fn write(&self, store: &Store, to: &Path, now_ms: u64, ticker: &mut dyn Ticker) -> Result<Option<u64>, ReadError> {
         self.write_log(store, now_ms).map_err(ReadError::Damaged)?;
         let replay = {
             let txn = store.read()?;
             let meta = read_meta(&txn, &store.dbs)?;
-            let progress = Progress::new();
-            Replay::whole_log(&Source::new(&txn, &store.dbs, &meta, &progress), ticker)?
+            let (progress, archive) = (Progress::new(), Archive::of_world(to, &meta));
+            Replay::whole_log(&Source::new(&txn, &store.dbs, &archive, &meta, &progress), ticker)?
         };
         let Replay { mut ledger, mut image, .. } = replay;
         if world_hash(&image) != world_hash(self.images.of_log_alone()) {

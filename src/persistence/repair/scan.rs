@@ -1,8 +1,11 @@
 //! Records wherever they lie in a data file. A small value lies in a leaf page and a long one in pages that belong together, so
-//! a record is always in one piece; old ones lie in free pages, too. Only the checksum says what is a record.
+//! a record is always in one piece; old ones lie in free pages, too. Only the checksum says what is a record. Those of the archive
+//! come from its segments.
 
 use crate::object::{Object, ObjectId};
+use crate::persistence::archive::{Archive, Flaw, Unpacked};
 use crate::persistence::record::{self, Kind, Record, RecordError};
+use crate::persistence::store::DATA_FILE;
 use crate::persistence::wire_object::{WireObject, from_bytes};
 use std::cell::RefCell;
 use std::fs::File;
@@ -44,17 +47,25 @@ impl Find {
 pub(super) struct RawFile {
     file: RefCell<File>,
     pub(super) length: u64,
+    archive: Archive,
 }
 
+/// The place of an archived record: this, and its position.
+const ARCHIVED: u64 = 1 << 63;
+
 impl RawFile {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+    /// Opens the data file of a world, and the archive beside it.
+    pub(super) fn open(dir: &Path) -> io::Result<Self> {
+        let file = File::open(dir.join(DATA_FILE))?;
         let length = file.metadata()?.len();
-        Ok(Self { file: RefCell::new(file), length })
+        Ok(Self { file: RefCell::new(file), length, archive: Archive::found(dir) })
     }
 
     /// The bytes of a piece, as far as the file reaches. What the disk refuses counts as zeros.
     pub(super) fn read(&self, at: u64, length: u64) -> Vec<u8> {
+        if at & ARCHIVED != 0 {
+            return self.archive.record(at ^ ARCHIVED).unwrap_or_default();
+        }
         let length = length.min(self.length.saturating_sub(at));
         let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
         if self.fill(at, &mut bytes).is_err() {
@@ -116,6 +127,26 @@ impl RawFile {
             base = next;
         }
         Ok(finds)
+    }
+
+    /// Every record in the archive, in order, and what is wrong with it in words.
+    ///
+    /// # Errors
+    /// As for [`records`](Self::records).
+    pub(super) fn archived(&self) -> Result<(Vec<Find>, Vec<String>), String> {
+        let (mut finds, mut faults) = (Vec::new(), Vec::new());
+        for parcel in self.archive.parcels(1) {
+            let unpacked = parcel.unpack();
+            for (position, bytes) in unpacked.records() {
+                finds.extend(self.find(ARCHIVED | position, bytes)?);
+            }
+            if let Unpacked::Gap(Flaw { first, last, reason }) | Unpacked::Fault(Flaw { first, last, reason }) =
+                unpacked
+            {
+                faults.push(format!("archived records {first} to {last}: {reason}"));
+            }
+        }
+        Ok((finds, faults))
     }
 
     fn find(&self, at: u64, bytes: &[u8]) -> Result<Option<Find>, String> {

@@ -93,8 +93,8 @@ impl Trees {
         Some((newest.1, newest.2))
     }
 
-    /// Where what the pages lead to is not what the log and the snapshots are.
-    pub(super) fn differences(&self, raw: &RawFile, log: &Log, snapshots: &BTreeSet<u64>) -> Vec<String> {
+    /// Where what the pages lead to is not what the log behind the horizon and the snapshots are.
+    pub(super) fn differences(&self, raw: &RawFile, log: &Log, horizon: u64, snapshots: &BTreeSet<u64>) -> Vec<String> {
         let mut faults = Vec::new();
         if let Some(places) = self.of("heartwood") {
             let crc = |place: &Place| {
@@ -115,7 +115,8 @@ impl Trees {
             if otherwise > 0 {
                 faults.push(format!("{otherwise} records of the log have a wrong chain value, or are others"));
             }
-            let missing = log.records.keys().filter(|position| !held.contains_key(position)).count();
+            let behind = log.records.range(horizon + 1..);
+            let missing = behind.filter(|(position, _)| !held.contains_key(position)).count();
             if missing > 0 && held.len() == places.len() {
                 faults.push(format!("{missing} records of the log are in no page that the database leads to"));
             }

@@ -18,6 +18,8 @@ const MARKS_VARIABLE: &str = "POWERCUT_MARKS";
 const MESSAGES_VARIABLE: &str = "POWERCUT_MESSAGES";
 /// Whether the load acknowledges a commit before its sync: a broken build, which the rig must catch.
 const HASTY_VARIABLE: &str = "POWERCUT_HASTY";
+/// Whether the load closes the world twice in between, and has it archived each time.
+const ARCHIVE_VARIABLE: &str = "POWERCUT_ARCHIVE";
 
 /// A path that the environment of a child names.
 pub(super) fn child_variable(variable: &str) -> Option<PathBuf> {
@@ -70,7 +72,18 @@ fn load() {
     let messages: u64 = std::env::var(MESSAGES_VARIABLE).unwrap().parse().unwrap();
     let protocol = if std::env::var_os(HASTY_VARIABLE).is_some() { Protocol::Hasty } else { Protocol::USUAL };
     let mut marks = Marks(OpenOptions::new().create(true).append(true).open(marks).unwrap());
-    let (awakened, alembic) = open_twins(&dir, protocol);
+    if std::env::var_os(ARCHIVE_VARIABLE).is_none() {
+        return write(&dir, protocol, messages, &mut marks);
+    }
+    for _ in 0..3 {
+        write(&dir, protocol, messages / 3, &mut marks);
+        archive_in(&dir, None, 7, &Progress::new(), 90).unwrap();
+    }
+}
+
+/// Wakes the world, sends so many messages, and closes it.
+fn write(dir: &Path, protocol: Protocol, messages: u64, marks: &mut Marks) {
+    let (awakened, alembic) = open_twins(dir, protocol);
     marks.note("awake", &[1]);
     let mut next = awakened.next_sequence;
     let end = next + messages;
@@ -205,8 +218,19 @@ pub(super) fn child(test: &str) -> Command {
     command
 }
 
-/// What a load did to its disk; a `fail` names the sync that fails.
-fn trace(dir: &Path, recorder: &Path, messages: u64, is_hasty: bool, fail: Option<u64>) -> Vec<disk::Operation> {
+/// A load whose power is cut.
+#[derive(Clone, Copy, Debug, Default)]
+struct Load {
+    messages: u64,
+    is_hasty: bool,
+    archives: bool,
+    /// The sync that fails.
+    fail: Option<u64>,
+}
+
+/// What a load did to its disk.
+fn trace(dir: &Path, recorder: &Path, load: Load) -> Vec<disk::Operation> {
+    let Load { messages, is_hasty, archives, fail } = load;
     let (folder, marks, trace) = (dir.join("disk"), dir.join("marks"), dir.join("trace"));
     fs::create_dir(&folder).unwrap();
     let mut load = child("persistence::tests::powercut::load");
@@ -217,8 +241,10 @@ fn trace(dir: &Path, recorder: &Path, messages: u64, is_hasty: bool, fail: Optio
         .env(WORLD_VARIABLE, folder.join("w"))
         .env(MARKS_VARIABLE, &marks)
         .env(MESSAGES_VARIABLE, messages.to_string());
-    if is_hasty {
-        load.env(HASTY_VARIABLE, "1");
+    for (is_so, variable) in [(is_hasty, HASTY_VARIABLE), (archives, ARCHIVE_VARIABLE)] {
+        if is_so {
+            load.env(variable, "1");
+        }
     }
     if let Some(fail) = fail {
         load.env("RECORDER_FAIL", fail.to_string());
@@ -275,26 +301,33 @@ fn cuts(usual: u64) -> u64 {
 }
 
 /// Cuts a load's power so often; the check's refusals, or nothing where the rig can't run.
-fn cut(messages: u64, is_hasty: bool, fail: Option<u64>, cuts: u64) -> Option<Vec<String>> {
+fn cut(load: Load, cuts: u64) -> Option<Vec<String>> {
     let parent = tempfile::tempdir().unwrap();
     let recorder = recorder(parent.path())?;
     let dir = parent.path().canonicalize().unwrap().join("rig");
     fs::create_dir(&dir).unwrap();
-    let operations = trace(&dir, &recorder, messages, is_hasty, fail);
+    let operations = trace(&dir, &recorder, load);
     fs::create_dir(&dir).unwrap();
-    Some(refused(&dir, &operations, cuts, fail.unwrap_or(0) + 1))
+    Some(refused(&dir, &operations, cuts, load.fail.unwrap_or(0) + 1))
 }
 
 #[test]
 fn what_was_acknowledged_survives_a_power_cut() {
-    if let Some(refused) = cut(400, false, None, cuts(40)) {
+    if let Some(refused) = cut(Load { messages: 400, ..Load::default() }, cuts(40)) {
+        assert!(refused.is_empty(), "{} refused; the first: {}", refused.len(), refused[0]);
+    }
+}
+
+#[test]
+fn what_was_archived_survives_a_power_cut() {
+    if let Some(refused) = cut(Load { messages: 400, archives: true, ..Load::default() }, cuts(40)) {
         assert!(refused.is_empty(), "{} refused; the first: {}", refused.len(), refused[0]);
     }
 }
 
 #[test]
 fn the_rig_catches_a_build_that_acknowledges_before_its_sync() {
-    if let Some(refused) = cut(400, true, None, cuts(40)) {
+    if let Some(refused) = cut(Load { messages: 400, is_hasty: true, ..Load::default() }, cuts(40)) {
         assert!(!refused.is_empty());
         // Missed by the check's marks, or by what the world itself had noted as seen.
         let odd = refused.iter().find(|said| !said.contains("acknowledged") && !said.contains("WentBack"));
@@ -306,7 +339,7 @@ fn the_rig_catches_a_build_that_acknowledges_before_its_sync() {
 #[test]
 fn a_sync_that_fails_loses_nothing_that_was_acknowledged() {
     for fail in [4, 5, 6, 11] {
-        if let Some(refused) = cut(150, false, Some(fail), cuts(10)) {
+        if let Some(refused) = cut(Load { messages: 150, fail: Some(fail), ..Load::default() }, cuts(10)) {
             assert!(refused.is_empty(), "sync {fail}: {} refused; the first: {}", refused.len(), refused[0]);
         }
     }

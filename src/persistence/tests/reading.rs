@@ -1,6 +1,8 @@
-//! How a world is read is no part of what is read: threads, chunks and their borders.
+//! How a world is read is no part of what is read: threads, chunks and their borders, and how much of it is archived.
 
 use super::*;
+use crate::persistence::archive::Archive;
+use crate::persistence::archiving::archive_in;
 use crate::persistence::record::{self, Kind};
 use crate::persistence::replay::Replay;
 use crate::persistence::sharing::Sharing;
@@ -153,8 +155,8 @@ fn read(dir: &Path, sharing: Sharing) -> [Result<Replay, ReadError>; 2] {
     let store = Store::open_for_reading(dir).unwrap();
     let txn = store.read().unwrap();
     let meta = read_meta(&txn, &store.dbs).unwrap();
-    let progress = Progress::new();
-    let source = Source { sharing, ..Source::new(&txn, &store.dbs, &meta, &progress) };
+    let (archive, progress) = (Archive::of_world(dir, &meta), Progress::new());
+    let source = Source { sharing, ..Source::new(&txn, &store.dbs, &archive, &meta, &progress) };
     source.announce_awakening().unwrap();
     source.announce_whole_log();
     let read = [Replay::awakening(&source, &mut Counting), Replay::whole_log(&source, &mut Counting)];
@@ -177,11 +179,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
-    fn threads_and_chunks_change_nothing_of_what_is_read(
+    fn threads_chunks_and_the_archive_change_nothing_of_what_is_read(
         before in events(),
         after in events(),
         wrongs in wrongs(),
         wrong_snapshot in prop::option::weighted(0.2, any::<prop::sample::Index>()),
+        segment in 1_u64..30,
     ) {
         let parent = tempfile::tempdir().unwrap();
         let mut written = Written::new();
@@ -250,6 +253,24 @@ proptest! {
             }
         }
         prop_assert!(read(parent.path(), Sharing::usual()).iter().zip(&expected).all(|(read, of)| same(read, of)));
+
+        let log = |dir: &Path| Reader::open(dir).unwrap().log(1).map(|entry| entry.unwrap()).collect::<Vec<_>>();
+        let (meta_is_right, written) = (written.ledger.last, log(parent.path()));
+        let archived = archive_in(parent.path(), None, 7, &Progress::new(), segment);
+        if hurt.values().any(|wrong| matches!(wrong, Wrong::Missing)) {
+            return Ok(());
+        }
+        let archived = archived.unwrap();
+        prop_assert_eq!(archived.not_compacted, None);
+        prop_assert_eq!(archived.kept + archived.records.map_or(0, |(_, last)| last), meta_is_right);
+        for (read, expected) in read(parent.path(), Sharing::usual()).into_iter().zip(&expected) {
+            let read = read.map(|mut replay| {
+                replay.ledger.horizon = LogEnd::default();
+                replay
+            });
+            prop_assert!(same(&read, expected), "{:?}\n{:?}", read, expected);
+        }
+        prop_assert_eq!(log(parent.path()), written);
     }
 }
 

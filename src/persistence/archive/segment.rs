@@ -1,0 +1,306 @@
+//! One file of archived records: a header, then blocks of records, each compressed and with checksums of its own, so that damage
+//! costs a block. `docs/file-format.md` has the layout.
+
+use crate::persistence::record;
+use crate::persistence::writer::LogEnd;
+use crc32c::crc32c;
+use flate2::Compression;
+use flate2::bufread::ZlibDecoder;
+use flate2::write::ZlibEncoder;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use uuid::Uuid;
+
+const MAGIC: [u8; 8] = *b"HWSEGMNT";
+const BLOCK_MAGIC: [u8; 4] = *b"HWBL";
+const FORMAT: u32 = 1;
+/// Bytes of the header of a segment.
+pub(super) const HEADER: usize = 80;
+/// Bytes of the header of a block.
+pub(super) const BLOCK_HEADER: usize = 32;
+/// A block ends with the record that fills it up to so many bytes.
+pub(super) const BLOCK_BYTES: usize = 256 << 10;
+/// No block is longer when it is unpacked: it may end with a record of the greatest length.
+const LONGEST_BLOCK: usize = BLOCK_BYTES + record::LONGEST + record::HEADER + 8;
+
+/// What the header of a segment says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) world_id: Uuid,
+    /// The record before the first one, and its chain value.
+    pub(super) before: LogEnd,
+    pub(super) end: LogEnd,
+    /// Bytes of the whole file.
+    pub(super) length: u64,
+}
+
+impl Header {
+    fn to_bytes(self) -> [u8; HEADER] {
+        let mut bytes = [0; HEADER];
+        let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
+        put(0, &MAGIC);
+        put(8, &FORMAT.to_le_bytes());
+        put(16, self.world_id.as_bytes());
+        put(32, &(self.before.position + 1).to_le_bytes());
+        put(40, &self.end.position.to_le_bytes());
+        put(48, &self.before.chain.to_le_bytes());
+        put(56, &self.end.chain.to_le_bytes());
+        put(64, &self.length.to_le_bytes());
+        let crc = crc32c(&bytes[..HEADER - 4]);
+        bytes[HEADER - 4..].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    /// # Errors
+    /// In words, beginning with "its".
+    pub(super) fn from_bytes(bytes: &[u8; HEADER]) -> Result<Self, String> {
+        let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte]));
+        let half = |at: usize| u32::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte]));
+        if bytes[..8] != MAGIC || half(HEADER - 4) != crc32c(&bytes[..HEADER - 4]) {
+            return Err("its header is damaged".into());
+        }
+        if half(8) != FORMAT {
+            return Err(format!("its format is {}, of a newer workbench", half(8)));
+        }
+        Ok(Self {
+            world_id: Uuid::from_bytes(std::array::from_fn(|byte| bytes[16 + byte])),
+            before: LogEnd { position: number(32).saturating_sub(1), chain: number(48) },
+            end: LogEnd { position: number(40), chain: number(56) },
+            length: number(64),
+        })
+    }
+}
+
+/// A block as it lies in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::persistence) struct BlockPlace {
+    /// Position of its first record.
+    pub(super) first: u64,
+    /// How many records.
+    pub(super) count: u32,
+    /// Where its header begins.
+    pub(super) at: u64,
+    /// Bytes behind the header.
+    pub(super) stored: u32,
+    full: u32,
+    crc: u32,
+}
+
+impl BlockPlace {
+    pub(super) fn last(&self) -> u64 {
+        self.first + u64::from(self.count) - 1
+    }
+
+    fn to_bytes(self) -> [u8; BLOCK_HEADER] {
+        let mut bytes = [0; BLOCK_HEADER];
+        let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
+        put(0, &BLOCK_MAGIC);
+        put(4, &self.stored.to_le_bytes());
+        put(8, &self.full.to_le_bytes());
+        put(12, &self.count.to_le_bytes());
+        put(16, &self.first.to_le_bytes());
+        put(24, &self.crc.to_le_bytes());
+        let crc = crc32c(&bytes[..BLOCK_HEADER - 4]);
+        bytes[BLOCK_HEADER - 4..].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8], at: u64) -> Option<Self> {
+        let bytes: &[u8; BLOCK_HEADER] = bytes.try_into().ok()?;
+        let half = |at: usize| u32::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte]));
+        let is_whole = bytes[..4] == BLOCK_MAGIC && half(BLOCK_HEADER - 4) == crc32c(&bytes[..BLOCK_HEADER - 4]);
+        let first = u64::from_le_bytes(std::array::from_fn(|byte| bytes[16 + byte]));
+        let place = Self { first, count: half(12), at, stored: half(4), full: half(8), crc: half(24) };
+        let is_possible = place.count > 0 && first.checked_add(u64::from(place.count)).is_some();
+        (is_whole && is_possible && place.full as usize <= LONGEST_BLOCK).then_some(place)
+    }
+}
+
+/// A block that was unpacked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::persistence) struct Block {
+    pub(super) first: u64,
+    bytes: Vec<u8>,
+    /// Where each record ends in it; before it stand its length and itself.
+    ends: Vec<usize>,
+}
+
+impl Block {
+    /// Its records with their positions, in order.
+    pub(super) fn records(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let begins = std::iter::once(0).chain(self.ends.iter().copied());
+        let pieces = begins.zip(&self.ends).filter_map(|(begin, end)| self.bytes.get(begin + 4..*end));
+        (self.first..).zip(pieces)
+    }
+
+    pub(super) fn record(&self, position: u64) -> Option<&[u8]> {
+        let index = usize::try_from(position.checked_sub(self.first)?).ok()?;
+        let begin = index.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
+        self.bytes.get(begin + 4..*self.ends.get(index)?)
+    }
+
+    /// Unpacks the bytes of a block.
+    ///
+    /// # Errors
+    /// In words.
+    pub(super) fn unpack(place: &BlockPlace, stored: &[u8]) -> Result<Self, String> {
+        if stored.len() != place.stored as usize || crc32c(stored) != place.crc {
+            return Err("their checksum is wrong".into());
+        }
+        let mut bytes = Vec::new();
+        let unpacked = ZlibDecoder::new(stored).take(u64::from(place.full) + 1).read_to_end(&mut bytes);
+        if unpacked.is_err() || bytes.len() != place.full as usize {
+            return Err("they can't be unpacked".into());
+        }
+        let (mut ends, mut at) = (Vec::new(), 0_usize);
+        while let Some(length) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+            at = at.saturating_add(4).saturating_add(u32::from_le_bytes(*length) as usize);
+            ends.push(at);
+        }
+        if at != bytes.len() || ends.len() != place.count as usize {
+            return Err("they are not divided into records".into());
+        }
+        Ok(Self { first: place.first, bytes, ends })
+    }
+}
+
+/// A segment that is being written to a file.
+#[derive(Debug)]
+pub(super) struct SegmentWriter {
+    file: File,
+    world_id: Uuid,
+    before: LogEnd,
+    end: LogEnd,
+    block: Vec<u8>,
+    /// Records in the block that is being filled.
+    count: u32,
+    length: u64,
+}
+
+impl SegmentWriter {
+    /// Begins a segment behind a record.
+    pub(super) fn create(path: &Path, world_id: Uuid, before: LogEnd) -> io::Result<Self> {
+        let mut file = File::create(path)?;
+        file.write_all(&[0; HEADER])?;
+        Ok(Self { file, world_id, before, end: before, block: Vec::new(), count: 0, length: HEADER as u64 })
+    }
+
+    /// Appends the next record; `chain` is its chain value.
+    pub(super) fn push(&mut self, record: &[u8], chain: u64) -> io::Result<()> {
+        let length = u32::try_from(record.len()).map_err(io::Error::other)?;
+        self.block.extend(length.to_le_bytes());
+        self.block.extend(record);
+        self.count += 1;
+        self.end = LogEnd { position: self.end.position + 1, chain };
+        if self.block.len() >= BLOCK_BYTES { self.end_block() } else { Ok(()) }
+    }
+
+    fn end_block(&mut self) -> io::Result<()> {
+        if self.count == 0 {
+            return Ok(());
+        }
+        let mut packed = ZlibEncoder::new(Vec::new(), Compression::default());
+        packed.write_all(&self.block)?;
+        let packed = packed.finish()?;
+        let place = BlockPlace {
+            first: self.end.position + 1 - u64::from(self.count),
+            count: self.count,
+            at: self.length,
+            stored: u32::try_from(packed.len()).map_err(io::Error::other)?,
+            full: u32::try_from(self.block.len()).map_err(io::Error::other)?,
+            crc: crc32c(&packed),
+        };
+        self.file.write_all(&place.to_bytes())?;
+        self.file.write_all(&packed)?;
+        self.length += (BLOCK_HEADER + packed.len()) as u64;
+        self.block.clear();
+        self.count = 0;
+        Ok(())
+    }
+
+    /// Ends the segment and makes its bytes durable, under whatever name it has. Answers its header.
+    pub(super) fn finish(mut self) -> io::Result<Header> {
+        self.end_block()?;
+        let header = Header { world_id: self.world_id, before: self.before, end: self.end, length: self.length };
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(&header.to_bytes())?;
+        self.file.sync_all()?;
+        Ok(header)
+    }
+}
+
+/// A segment that is read.
+#[derive(Debug)]
+pub(super) struct Segment {
+    file: File,
+    pub(super) header: Result<Header, String>,
+    /// Those whose headers are whole, in the order of the file.
+    pub(super) blocks: Vec<BlockPlace>,
+}
+
+impl Segment {
+    /// Looks through the headers in a file. Where one is damaged, the next one that is whole is sought.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        let mut bytes = [0; HEADER];
+        let header = match file.read_exact(&mut bytes) {
+            Ok(()) => Header::from_bytes(&bytes),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err("it is cut short".into()),
+            Err(error) => return Err(error),
+        };
+        let header = header.and_then(|header| match header.length.cmp(&length) {
+            std::cmp::Ordering::Greater => Err("it is cut short".into()),
+            std::cmp::Ordering::Equal => Ok(header),
+            std::cmp::Ordering::Less => Err("it is longer than its header says".to_string()),
+        });
+        let mut segment = Self { file, header, blocks: Vec::new() };
+        let mut at = HEADER as u64;
+        while at + BLOCK_HEADER as u64 <= length {
+            let bytes = segment.read_at(at, BLOCK_HEADER)?;
+            let place = BlockPlace::from_bytes(&bytes, at);
+            match place.filter(|place| at + (BLOCK_HEADER as u64) + u64::from(place.stored) <= length) {
+                Some(place) => {
+                    at += BLOCK_HEADER as u64 + u64::from(place.stored);
+                    segment.blocks.push(place);
+                }
+                None => match segment.next_block(at + 1, length)? {
+                    Some(next) => at = next,
+                    None => break,
+                },
+            }
+        }
+        Ok(segment)
+    }
+
+    /// Where the next block begins whose header is whole.
+    fn next_block(&mut self, from: u64, length: u64) -> io::Result<Option<u64>> {
+        const WINDOW: usize = 1 << 20;
+        let mut base = from;
+        while base + BLOCK_HEADER as u64 <= length {
+            let window = self.read_at(base, WINDOW.min(usize::try_from(length - base).unwrap_or(WINDOW)))?;
+            let mut begins = window.windows(BLOCK_HEADER).enumerate();
+            let is_block = |(place, bytes): &(usize, &[u8])| {
+                bytes.starts_with(&BLOCK_MAGIC) && BlockPlace::from_bytes(bytes, base + *place as u64).is_some()
+            };
+            if let Some((place, _)) = begins.find(is_block) {
+                return Ok(Some(base + place as u64));
+            }
+            base += (window.len() - BLOCK_HEADER + 1) as u64;
+        }
+        Ok(None)
+    }
+
+    fn read_at(&mut self, at: u64, length: usize) -> io::Result<Vec<u8>> {
+        self.file.seek(SeekFrom::Start(at))?;
+        let mut bytes = vec![0; length];
+        self.file.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The bytes of a block, packed as they are stored.
+    pub(super) fn read(&mut self, place: &BlockPlace) -> io::Result<Vec<u8>> {
+        self.read_at(place.at + BLOCK_HEADER as u64, place.stored as usize)
+    }
+}
