@@ -163,6 +163,7 @@ impl Moving<'_> {
     fn make_segment(&self, before: LogEnd, until: u64, world_id: uuid::Uuid) -> Result<(Made, u64), ReadError> {
         let txn = self.store.read()?;
         let mut segment = NewSegment::begin(self.dir, world_id, before).map_err(StoreError::from)?;
+        self.store.share_access(segment.file()).map_err(StoreError::from)?;
         let key = (before.position + 1).to_be_bytes();
         let range = (Bound::Included(&key[..]), Bound::Unbounded);
         let (mut position, mut bytes) = (before.position, 0);

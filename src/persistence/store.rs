@@ -155,7 +155,9 @@ impl Store {
 
     /// Writes all that is committed now to a new file, durably.
     pub(super) fn copy_to(&self, file: &Path) -> Result<(), StoreError> {
-        Ok(self.env.copy_to_path(file, CompactionOption::Disabled)?.sync_all()?)
+        let copy = self.env.copy_to_path(file, CompactionOption::Disabled)?;
+        self.share_access(&copy)?;
+        Ok(copy.sync_all()?)
     }
 
     /// Writes all that is committed now to a new file without its free pages, durably. The file may take the place of the data
@@ -180,7 +182,13 @@ impl Store {
         }
         copy.seek(place)?;
         copy.write_all(&number.to_ne_bytes())?;
+        self.share_access(&copy)?;
         Ok(copy.sync_all()?)
+    }
+
+    /// Whoever may read the data file may read this one, and nobody else.
+    pub(super) fn share_access(&self, file: &File) -> io::Result<()> {
+        file.set_permissions(self.env.path().join(DATA_FILE).metadata()?.permissions())
     }
 
     /// Forgets the log up to a position, with the figures that tell of it; durable when it returns.

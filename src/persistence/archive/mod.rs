@@ -307,6 +307,10 @@ impl NewSegment {
         Ok(Self { writer: SegmentWriter::create(&unfinished, world_id, before)?, folder, unfinished, first })
     }
 
+    pub(super) fn file(&self) -> &fs::File {
+        self.writer.file()
+    }
+
     /// Appends the next record; `chain` is its chain value.
     pub(super) fn push(&mut self, record: &[u8], chain: u64) -> io::Result<()> {
         self.writer.push(record, chain)

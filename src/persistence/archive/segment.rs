@@ -186,6 +186,10 @@ impl SegmentWriter {
         Ok(Self { file, world_id, before, end: before, block: Vec::new(), count: 0, length: HEADER as u64 })
     }
 
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Appends the next record; `chain` is its chain value.
     pub(super) fn push(&mut self, record: &[u8], chain: u64) -> io::Result<()> {
         let length = u32::try_from(record.len()).map_err(io::Error::other)?;

@@ -75,6 +75,11 @@ fn what_was_archived_is_read_as_before_and_the_data_file_gives_back_its_room() {
     }
     let report = verify(dir);
     assert_eq!((report.damages, report.records, report.world_hash), (vec![], last, hash));
+    #[cfg(unix)]
+    for file in [segments(dir), vec![dir.join("data.mdb")]].concat() {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o77, 0, "it is nobody else's to read");
+    }
     // A second time there is nothing to move, and only what came since the next time.
     assert_eq!(archive(dir, 150).records, None);
     let (awakened, alembic) = open(dir, None, 9, &mut Counting, || {}).unwrap();
