@@ -189,7 +189,9 @@ impl Moving<'_> {
     /// What a segment has must be what the database has.
     fn compare(&self, before: LogEnd, end: LogEnd, world_id: uuid::Uuid) -> Result<(), ReadError> {
         let other = |reason: &str| {
-            ReadError::Damaged(format!("a segment of its archive is not what was written ({reason}); its log is whole"))
+            let reason =
+                format!("a segment does not read as it was written ({reason}), and its records stay where they are");
+            ReadError::Store(StoreError::Io(io::Error::other(reason)))
         };
         let txn = self.store.read()?;
         let mut next = before.position + 1;

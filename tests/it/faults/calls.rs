@@ -1,7 +1,7 @@
 //! Each call of the program on its files fails, one after the other, once or for a while or from then on, until none is left that
 //! could fail.
 
-use super::super::program::Session;
+use super::super::program::{Session, answers, log, run, verified_hash};
 use super::{TEACH, hold_against, injected, injector, is_thorough};
 use serde_json::Value as Json;
 use std::fs;
@@ -98,4 +98,50 @@ fn whichever_read_fails_nothing_acknowledged_is_lost() {
 #[test]
 fn whichever_name_can_not_be_opened_or_made_nothing_acknowledged_is_lost() {
     exhaust("on", 1, EACCES, 5);
+}
+
+/// The log and the world hash.
+fn stand(world: &Path) -> (Vec<Json>, String) {
+    (log(world), verified_hash(world))
+}
+
+#[test]
+fn whichever_call_fails_while_a_log_is_archived_no_record_is_lost() {
+    let parent = tempfile::tempdir().unwrap();
+    let Some(library) = injector(parent.path()) else { return };
+    let dir = parent.path().canonicalize().unwrap();
+    let [first, folder, said, failed] = ["first", "folder", "said", "failed"].map(|name| dir.join(name));
+    let counts = "count tally\n".repeat(300);
+    assert_eq!(answers(&first, format!("{TEACH}{counts}").as_bytes()).1, Some(0));
+    let before = stand(&first);
+    let archive = |world: &Path| {
+        let mut command = injected(&library, &folder, &said);
+        command.args(["archive", "--world"]).arg(world);
+        command
+    };
+    let mut faults = 0;
+    for (kinds, count, error) in [("wsnor", 1, EIO), ("hs", 2, ENOSPC), ("wsn", FOR_EVER, EROFS)] {
+        for at in (0..).step_by(if is_thorough() { 1 } else { 7 }) {
+            let world = folder.join("world");
+            fs::create_dir_all(&world).unwrap();
+            fs::copy(first.join("data.mdb"), world.join("data.mdb")).unwrap();
+            let mut command = archive(&world);
+            command.env("INJECTOR_FAULT", format!("{kinds} {at} {count} {error}")).env("INJECTOR_TOLD", &failed);
+            let output = run(command, b"");
+            let told = format!("{kinds} {at}: {output:?} {}", fs::read_to_string(&said).unwrap());
+            assert!(matches!(output.status.code(), Some(0 | 3)), "{told}");
+            if !failed.exists() {
+                assert_eq!(output.status.code(), Some(0), "{told}");
+                break;
+            }
+            fs::remove_file(&failed).unwrap();
+            assert_eq!(stand(&world), before, "{told}");
+            assert_eq!(run(archive(&world), b"").status.code(), Some(0), "{told}");
+            assert_eq!(stand(&world), before, "{told}");
+            fs::remove_dir_all(&folder).unwrap();
+            faults += 1;
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
+    println!("{faults} faults, no record lost");
 }
