@@ -176,7 +176,8 @@ fn clear_dead_sites(parent: &Path, prefix: &str) {
 
 /// Makes the name of a folder and those in it durable.
 pub(super) fn sync_names(dir: &Path) -> io::Result<()> {
-    sync_folder(dir)?;
+    let dir = std::path::absolute(dir)?;
+    sync_folder(&dir)?;
     match dir.parent().map_or(Ok(()), sync_folder) {
         // Who may not look into it has no name to make there either.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),

@@ -44,6 +44,18 @@ fn told(args: &[&str], world: &Path, input: &[u8]) -> (Option<i32>, String, Stri
 
 #[cfg(unix)]
 #[test]
+fn a_world_is_made_by_a_name_beside_the_place_where_one_stands() {
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let mut command = workbench(["--headless", "--json", "--world", "here"]);
+        command.current_dir(dir.path());
+        let output = run(command, b"objects\n");
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+    verified_hash(&dir.path().join("here"));
+}
+
+#[test]
 fn a_second_workbench_is_refused_by_whatever_path_it_comes() {
     let dir = tempfile::tempdir().unwrap();
     let [world, link, other] = ["world", "link", "other"].map(|name| dir.path().join(name));
