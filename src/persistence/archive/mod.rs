@@ -8,6 +8,7 @@ use super::source::Meta;
 use super::writer::LogEnd;
 use segment::{Block, BlockPlace, Segment, SegmentWriter};
 use std::cell::{OnceCell, RefCell};
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,8 @@ use uuid::Uuid;
 /// The folder of the segments, in that of the world.
 pub(super) const FOLDER: &str = "archive";
 const SUFFIX: &str = ".segment";
+/// So many blocks are kept unpacked, of 256 KiB each if none of their records is long.
+const BLOCKS_KEPT: usize = 8;
 /// Of a segment that is not whole yet.
 const UNFINISHED: &str = ".new";
 
@@ -27,8 +30,8 @@ pub(super) struct Archive {
     horizon: u64,
     /// In order; none begins before the end of the one before it.
     files: Vec<SegmentFile>,
-    /// Whoever asks for one record soon asks for its neighbour.
-    last_read: RefCell<Option<Block>>,
+    /// The newest first. Whoever asks for one record soon asks for its neighbours; an outcome and its message may stand in two blocks.
+    last_read: RefCell<VecDeque<Block>>,
 }
 
 /// A file that says by its name which records it has.
@@ -212,15 +215,17 @@ impl Archive {
             return None;
         }
         let mut last_read = self.last_read.borrow_mut();
-        if let Some(record) = last_read.as_ref().and_then(|block| block.record(position)) {
-            return Some(record.to_vec());
+        if let Some(at) = last_read.iter().position(|block| block.record(position).is_some()) {
+            last_read.make_contiguous()[..=at].rotate_right(1);
+            return last_read.front().and_then(|block| block.record(position)).map(<[u8]>::to_vec);
         }
         let file = self.files.iter().find(|file| file.first <= position && position <= file.last)?;
         let pieces = file.pieces(self.world_id).into_iter().flatten();
         let place = pieces.into_iter().find(|place| place.first <= position && position <= place.last())?;
         let Unpacked::Records(block) = file.packed(place).unpack() else { return None };
         let record = block.record(position)?.to_vec();
-        *last_read = Some(block);
+        last_read.push_front(block);
+        last_read.truncate(BLOCKS_KEPT);
         Some(record)
     }
 }
