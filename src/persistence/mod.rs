@@ -21,6 +21,7 @@ mod quarantine;
 mod reader;
 mod record;
 mod redelivery;
+mod remembered;
 mod repair;
 mod replay;
 mod room;
