@@ -13,6 +13,8 @@ use heed::{
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Bound;
+#[cfg(unix)]
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -95,6 +97,8 @@ pub(super) struct Press {
     store: Option<Store>,
     dir: PathBuf,
     map_bytes: usize,
+    /// Of the data file that is open.
+    identity: Option<(u64, u64)>,
 }
 
 impl Store {
@@ -296,7 +300,18 @@ impl Store {
 impl Press {
     /// Writes a world on from here. Its environment was opened with so much address space.
     pub(super) fn new(store: Store, dir: &Path, map_bytes: usize) -> Self {
-        Self { store: Some(store), dir: dir.to_path_buf(), map_bytes }
+        Self { store: Some(store), dir: dir.to_path_buf(), map_bytes, identity: identity(&dir.join(DATA_FILE)) }
+    }
+
+    /// What is written to a file that has no name any more nobody ever reads.
+    fn is_in_place(&self) -> Result<(), String> {
+        match identity(&self.dir.join(DATA_FILE)) == self.identity {
+            true => Ok(()),
+            false => Err(format!(
+                "`{DATA_FILE}` is gone from {}, or another one lies there; put it back, and it goes on by itself",
+                self.dir.display()
+            )),
+        }
     }
 
     fn store(&self) -> Result<&Store, String> {
@@ -306,11 +321,13 @@ impl Press {
 
 impl Shelf for Press {
     fn write(&mut self, batch: &Batch, meta: &[u8], may_lag: bool) -> Result<bool, String> {
-        self.store()?.write(batch, meta, may_lag)
+        let is_durable = self.store()?.write(batch, meta, may_lag)?;
+        self.is_in_place().map(|()| is_durable)
     }
 
     fn sync(&mut self) -> Result<(), String> {
-        self.store()?.sync()
+        self.store()?.sync()?;
+        self.is_in_place()
     }
 
     fn reopen(&mut self) -> Result<LogEnd, String> {
@@ -318,12 +335,7 @@ impl Shelf for Press {
             store.close();
         }
         // Where it is gone, LMDB would make an empty one.
-        if !self.dir.join(DATA_FILE).is_file() {
-            return Err(format!(
-                "`{DATA_FILE}` is gone from {}; put it back, and it goes on by itself",
-                self.dir.display()
-            ));
-        }
+        self.is_in_place()?;
         let store = Store::open(&self.dir, self.map_bytes, Protocol::Plain).map_err(|error| in_words(&error))?;
         let end = store.end();
         self.store = Some(store);
@@ -335,6 +347,15 @@ impl Shelf for Press {
             store.close();
         }
     }
+}
+
+/// Which file lies under a name: its disk and its number there. `None` where there is none, and on a system that lets no open file be
+/// taken away.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    #[cfg(unix)]
+    return path.metadata().ok().map(|file| (file.dev(), file.ino()));
+    #[cfg(not(unix))]
+    return path.is_file().then_some((0, 0));
 }
 
 fn in_words(error: &StoreError) -> String {

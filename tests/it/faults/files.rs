@@ -1,7 +1,7 @@
 //! Files that are held, stale, gone, or cut short.
 
 use super::super::program::{Session, answers, run, verified_hash, workbench};
-use super::{TEACH, hold_against, is_thorough};
+use super::{TEACH, ask_until, hold_against, is_thorough};
 use serde_json::Value as Json;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,6 +43,34 @@ fn told(args: &[&str], world: &Path, input: &[u8]) -> (Option<i32>, String, Stri
 }
 
 #[cfg(unix)]
+#[test]
+fn a_data_file_that_is_taken_away_from_a_running_world_stops_it_until_it_is_back() {
+    let parent = tempfile::tempdir().unwrap();
+    let [world, away, said] = ["world", "away", "said"].map(|name| parent.path().join(name));
+    let mut command = workbench::<&str>([]);
+    command.stderr(fs::File::create(&said).unwrap());
+    let mut session = Session::begin(command, &world);
+    let mut told: Vec<Json> = TEACH.lines().map(|line| session.ask(line)).collect();
+    told.push(session.ask("count tally"));
+    // An older copy in its place is another file, too.
+    let copy = fs::read(world.join("data.mdb")).unwrap();
+    for is_another_there in [false, true] {
+        fs::rename(world.join("data.mdb"), &away).unwrap();
+        if is_another_there {
+            fs::write(world.join("data.mdb"), &copy).unwrap();
+        }
+        let answer = session.ask("count tally");
+        assert_ne!(answer["status"], "completed", "{answer}");
+        assert!(answer.to_string().contains("`data.mdb` is gone"), "{answer}");
+        told.push(answer);
+        fs::rename(&away, world.join("data.mdb")).unwrap();
+        ask_until(&mut session, "count tally", &mut told, |answer| answer["status"] == "completed");
+    }
+    session.close();
+    hold_against(&world, &told);
+    assert!(fs::read_to_string(said).unwrap().contains("the world can be written again"));
+}
+
 #[test]
 fn a_world_is_made_by_a_name_beside_the_place_where_one_stands() {
     let dir = tempfile::tempdir().unwrap();
