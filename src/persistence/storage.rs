@@ -15,6 +15,7 @@ const TRUST_FUSE: &str = "WORKBENCH_TRUST_FUSE";
 
 /// What kind of storage it is, as far as the promises depend on it. Names are the system's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(not(unix), allow(dead_code))] // that a program drives it only some systems tell
 pub(super) enum Kind {
     /// A disk of this machine under a file system that keeps names and data through a power cut. Also whatever is not known.
     Disk,
@@ -334,6 +335,7 @@ mod tests {
 
     const ROOMY: Space = Space { free: 1 << 40, size: 1 << 41 };
 
+    #[cfg(target_os = "linux")]
     fn verdict(kind: Kind) -> Verdict {
         judge(&Medium { kind, can_be_written: true, space: ROOMY }, false, false)
     }

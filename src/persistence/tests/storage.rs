@@ -1,6 +1,8 @@
 //! What lies under a world, for real: disks that are full, that can only be read, that a program shows.
 
-use super::tmpfs::{self, Disk};
+#[cfg(target_os = "linux")]
+use super::tmpfs;
+use super::tmpfs::Disk;
 use super::*;
 use crate::object::Room;
 use std::fs::File;
@@ -51,6 +53,7 @@ fn storage_that_cannot_keep_the_promises_is_refused() {
 }
 
 /// Answers what the kernel asks of an empty folder, as long as it is mounted (`linux/fuse.h`).
+#[cfg(target_os = "linux")]
 fn show_nothing(device: &mut File) {
     use std::io::{Read, Write};
     const LOOKUP: u32 = 1;
