@@ -354,6 +354,10 @@ fn spans(numbers: impl IntoIterator<Item = u64>) -> Vec<Span> {
     spans
 }
 
+/// A path as the system has it, also where its end is not there yet.
 fn absolute(path: &Path) -> PathBuf {
-    path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_path_buf())
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let there = path.ancestors().find_map(|ancestor| Some((ancestor, ancestor.canonicalize().ok()?)));
+    let whole = there.and_then(|(ancestor, real)| Some(real.join(path.strip_prefix(ancestor).ok()?)));
+    whole.unwrap_or(path)
 }
