@@ -136,7 +136,7 @@ enum Task {
     Quarantine {
         /// Show this one, with its bytes
         #[arg(value_name = "N")]
-        number: Option<usize>,
+        number: Option<u64>,
         #[command(flatten)]
         world: WorldArgs,
         /// Keep it no longer; the world must not be open elsewhere
@@ -159,6 +159,16 @@ struct Stop(u8, String);
 impl From<OpenError> for Stop {
     fn from(error: OpenError) -> Self {
         Self(if error.is_damage() { exit::DAMAGE } else { exit::NO_WORLD }, error.to_string())
+    }
+}
+
+#[cfg(feature = "window")]
+impl From<living_workbench::workbench::WakingError> for Stop {
+    fn from(error: living_workbench::workbench::WakingError) -> Self {
+        match error {
+            living_workbench::workbench::WakingError::Open(error) => error.into(),
+            other => Self(exit::FAILED, other.to_string()),
+        }
     }
 }
 
@@ -279,17 +289,18 @@ fn open_world(world: PathBuf, headless: bool, json: bool) -> Result<u8, Stop> {
 }
 
 /// Takes an entry out of the quarantine of a world that nobody has open.
-fn let_go(world: &std::path::Path, number: usize) -> Result<u8, Stop> {
+fn let_go(world: &std::path::Path, number: u64) -> Result<u8, Stop> {
     let key = bridge::quarantine_key(world, number)?.map_err(|why| Stop(exit::FAILED, why))?;
     let (closing, _sleep) = Closing::new();
     let (_, alembic) = wake(world, &closing)?;
     alembic.let_go(key.clone());
     alembic.close();
-    let kept = living_workbench::persistence::Reader::open(world)?.quarantine(&mut TickReplay::new())?;
+    let (kept, _) = living_workbench::persistence::Reader::open(world)?.quarantine(&mut TickReplay::new())?;
     if kept.iter().any(|entry| entry.key == key) {
         return Err(Stop(exit::FAILED, "the disk took nothing, and it is still kept".into()));
     }
-    let _ = writeln!(io::stdout(), "entry {number} of the quarantine is not kept any longer; {} are left", kept.len());
+    let told = living_workbench::language::console::let_go_text(number, kept.len());
+    let _ = writeln!(io::stdout(), "{told}");
     Ok(exit::DONE)
 }
 
@@ -299,24 +310,27 @@ fn wake(world: &std::path::Path, closing: &Closing) -> Result<(Awakened, Alembic
     let now_ms = (bridge::wall_clock().unix_ms)();
     let progress = Progress::new();
     let wake = || open_watched(world, Some(new), now_ms, &mut TickReplay::new(), move || waker.wake(), &progress);
-    Ok(bridge::while_it_reads(&progress, wake)?)
+    Ok(bridge::while_it_lasts(&progress, wake)?)
 }
 
 #[cfg(feature = "window")]
 fn show_window(world: &std::path::Path, closing: &Closing) -> Result<u8, Stop> {
     use bevy::prelude::*;
     use living_workbench::systems::install_world;
-    use living_workbench::workbench::{LateWaker, WorkbenchPlugin};
+    use living_workbench::workbench::{Desk, LateWaker, Waking, WorkbenchPlugin};
 
     let new = bridge::new_world().map_err(|error| Stop(exit::NO_WORLD, error.to_string()))?;
     let late = LateWaker::default();
-    let (clock, waker) = (bridge::wall_clock(), late.waker());
-    let wake = waker.clone();
-    let (progress, now_ms) = (Progress::new(), (clock.unix_ms)());
-    let open = || open_watched(world, Some(new), now_ms, &mut TickReplay::new(), move || wake.wake(), &progress);
-    let (awakened, alembic) = bridge::while_it_reads(&progress, open)?;
+    let (clock, waker, world_name) = (bridge::wall_clock(), late.waker(), bridge::world_name(world));
+    let waking = Waking::begin(world, world_name.clone(), new, clock, waker.clone())?;
+    let failure = waking.failure();
+    // What takes no longer is not shown.
+    let awake = waking.within(std::time::Duration::from_secs(1))?;
     let mut app = App::new();
-    app.add_plugins(WorkbenchPlugin { world_name: bridge::world_name(world), waker: late });
+    if awake.is_none() {
+        app.insert_resource(waking);
+    }
+    app.add_plugins(WorkbenchPlugin { world_name, waker: late });
     let (asked, wake) = (closing.clone(), waker.clone());
     let caught = ctrlc::set_handler(move || {
         asked.ask();
@@ -324,16 +338,21 @@ fn show_window(world: &std::path::Path, closing: &Closing) -> Result<u8, Stop> {
     });
     let stopped = |error: &dyn std::fmt::Display| Stop(exit::FAILED, error.to_string());
     caught.map_err(|error| stopped(&error))?;
-    install_world(&mut app, awakened, alembic, clock, waker).map_err(|error| stopped(&error))?;
+    if let Some((awakened, alembic)) = awake {
+        install_world(&mut app, awakened, alembic, clock, waker).map_err(|error| stopped(&error))?;
+    }
     let asked = closing.clone();
-    app.add_systems(PreUpdate, move |mut desk: ResMut<living_workbench::workbench::Desk>| {
-        if asked.is_asked() && !desk.wants_to_quit {
-            desk.wants_to_quit = true;
+    app.add_systems(PreUpdate, move |desk: Option<ResMut<Desk>>, waking: Option<ResMut<Waking>>| {
+        if asked.is_asked() {
+            desk.into_iter().filter(|desk| !desk.wants_to_quit).for_each(|mut desk| desk.wants_to_quit = true);
+            waking.into_iter().for_each(|mut waking| waking.wants_to_quit = true);
         }
     });
-    match app.run() {
-        AppExit::Success => Ok(exit::DONE),
-        AppExit::Error(_) => Ok(exit::FAILED),
+    let exit = app.run();
+    match (failure.take(), exit) {
+        (Some(error), _) => Err(error.into()),
+        (None, AppExit::Success) => Ok(exit::DONE),
+        (None, AppExit::Error(_)) => Ok(exit::FAILED),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `archive`: the front of the log moves out of the database.
 
-use super::{ReportError, exit, wall_clock, while_it_reads};
+use super::{ReportError, exit, wall_clock, while_it_lasts};
 use crate::object::bytes_in_words;
 use crate::persistence::{Archived, Progress, archive_world};
 use std::io::Write;
@@ -12,7 +12,7 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 pub fn archive(world: &Path, older_than: Option<u64>, out: &mut dyn Write) -> Result<u8, ReportError> {
     let (progress, now_ms) = (Progress::new(), (wall_clock().unix_ms)());
     let before_ms = older_than.map(|days| now_ms.saturating_sub(days.saturating_mul(DAY_MS)));
-    let archived = while_it_reads(&progress, || archive_world(world, before_ms, now_ms, &progress))?;
+    let archived = while_it_lasts(&progress, || archive_world(world, before_ms, now_ms, &progress))?;
     let Archived { records, bytes, kept, data_file, not_compacted } = archived;
     match records {
         Some((first, last)) => writeln!(

@@ -1,6 +1,6 @@
 //! A conversation by lines: each is sent, followed to its durable outcome, and answered in order.
 
-use crate::language::console::{ConsoleLine, LocalCommand, parse_line};
+use crate::language::console::{ConsoleLine, LocalCommand, let_go_text, parse_line, quarantine_fault};
 use crate::object::{EventBody, Fault, FaultKind, LogEvent, Outcome, Replica, StateUpdateEvent, Target, UICommand};
 use crate::persistence::{ExportOptions, ImportFolder, export_image};
 use crate::systems::{Busy, Port, Received};
@@ -39,11 +39,30 @@ struct Entry {
     folder: Option<ImportFolder>,
 }
 
+/// What a line asks of the world.
+enum Request {
+    Message(UICommand),
+    LetGo(u64),
+}
+
 enum Stage {
-    Unsent(UICommand),
-    Sent { ticket: u64 },
-    Accepted { sequence: u64 },
-    Settled { sequence: u64, outcome: Arc<Outcome>, told: Told },
+    Unsent(Request),
+    /// It asks for an entry of the quarantine to be let go, which is told when it is done.
+    LettingGo {
+        ticket: u64,
+        number: u64,
+    },
+    Sent {
+        ticket: u64,
+    },
+    Accepted {
+        sequence: u64,
+    },
+    Settled {
+        sequence: u64,
+        outcome: Arc<Outcome>,
+        told: Told,
+    },
     Ended(Answer),
 }
 
@@ -93,8 +112,9 @@ impl Conversation {
                 Ok(folder) => return self.import(line, folder),
                 Err(error) => Stage::Ended(Answer::Refused(Fault::new(FaultKind::Refused, error.to_string()))),
             },
+            Ok(ConsoleLine::Local(LocalCommand::LetGo(number))) => Stage::Unsent(Request::LetGo(number)),
             Ok(ConsoleLine::Local(command)) => Stage::Ended(Answer::Local(command)),
-            Ok(ConsoleLine::Message(command)) => Stage::Unsent(command),
+            Ok(ConsoleLine::Message(command)) => Stage::Unsent(Request::Message(command)),
             Err(fault) => Stage::Ended(Answer::Refused(fault)),
         };
         self.entries.push_back(Entry { line, stage, folder: None });
@@ -104,7 +124,7 @@ impl Conversation {
     /// Takes in a folder of object files as a line that imports it.
     pub(super) fn import(&mut self, line: u64, folder: ImportFolder) {
         let stage = match folder.command() {
-            Ok(command) => Stage::Unsent(command),
+            Ok(command) => Stage::Unsent(Request::Message(command)),
             Err(error) => Stage::Ended(Answer::Refused(Fault::new(FaultKind::Internal, error.to_string()))),
         };
         self.entries.push_back(Entry { line, stage, folder: Some(folder) });
@@ -120,14 +140,23 @@ impl Conversation {
 
     fn send_what_may_go(&mut self) {
         for index in 0..self.entries.len() {
-            let Stage::Unsent(command) = &self.entries[index].stage else { continue };
+            let Stage::Unsent(request) = &self.entries[index].stage else { continue };
             // `retry` and `dismiss` name a failed message, perhaps one of the lines before.
-            if index > 0 && is_about_problems(command) {
+            if index > 0 && matches!(request, Request::Message(command) if is_about_problems(command)) {
                 return;
             }
-            match self.port.send(command.clone()) {
-                Ok(ticket) => {
-                    self.entries[index].stage = Stage::Sent { ticket };
+            let sent = match request {
+                Request::Message(command) => {
+                    self.port.send(command.clone()).map(|ticket| (ticket, Stage::Sent { ticket }))
+                }
+                Request::LetGo(number) => {
+                    let number = *number;
+                    self.port.let_go(number).map(|ticket| (ticket, Stage::LettingGo { ticket, number }))
+                }
+            };
+            match sent {
+                Ok((ticket, stage)) => {
+                    self.entries[index].stage = stage;
                     self.last_ticket = ticket;
                 }
                 Err(Busy) => return, // sent with the next event
@@ -200,7 +229,9 @@ impl Conversation {
                     }
                 }
                 self.end_durable(|sequence| sequence <= status.durable);
+                self.end_let_go_lost(lost);
             }
+            StateUpdateEvent::LetGo { number } => self.end_let_go(number),
             StateUpdateEvent::Status(status) => self.end_durable(|sequence| sequence <= status.durable),
             StateUpdateEvent::ProblemSolved { .. } | StateUpdateEvent::Ticked { .. } => {}
         }
@@ -211,7 +242,7 @@ impl Conversation {
         for entry in &mut self.entries {
             let sequence = match &entry.stage {
                 Stage::Accepted { sequence } | Stage::Settled { sequence, .. } => *sequence,
-                Stage::Unsent(_) | Stage::Sent { .. } | Stage::Ended(_) => continue,
+                _ => continue,
             };
             if !is_durable(sequence) {
                 continue;
@@ -230,8 +261,38 @@ impl Conversation {
         }
     }
 
+    /// Ends the lines that let an entry of the quarantine go, which is gone.
+    fn end_let_go(&mut self, gone: u64) {
+        for entry in &mut self.entries {
+            if matches!(entry.stage, Stage::LettingGo { number, .. } if number == gone) {
+                entry.stage = Stage::Ended(Answer::Told(let_go_text(gone, self.replica.quarantine.len())));
+            }
+        }
+    }
+
+    /// The same where the events about tickets up to `lost` are lost, by what is kept now.
+    fn end_let_go_lost(&mut self, lost: u64) {
+        for entry in &mut self.entries {
+            let Stage::LettingGo { ticket, number } = entry.stage else { continue };
+            if ticket > lost {
+                continue;
+            }
+            entry.stage = Stage::Ended(if self.replica.quarantined(number).is_none() {
+                Answer::Told(let_go_text(number, self.replica.quarantine.len()))
+            } else {
+                let why =
+                    format!("the events that told what became of this were lost here; `quarantine {number}` shows it");
+                Answer::InDoubt { sequence: None, why }
+            });
+        }
+    }
+
     fn sent(&mut self, ticket: u64) -> Option<&mut Entry> {
-        self.entries.iter_mut().find(|entry| matches!(entry.stage, Stage::Sent { ticket: of } if of == ticket))
+        let is_it = |entry: &&mut Entry| match entry.stage {
+            Stage::Sent { ticket: of } | Stage::LettingGo { ticket: of, .. } => of == ticket,
+            _ => false,
+        };
+        self.entries.iter_mut().find(is_it)
     }
 
     fn give_up(&mut self, why: &str) {
@@ -239,6 +300,10 @@ impl Conversation {
             let answer = match entry.stage {
                 Stage::Ended(_) => continue,
                 Stage::Unsent(_) | Stage::Sent { .. } => Answer::Refused(Fault::new(FaultKind::Refused, why)),
+                Stage::LettingGo { number, .. } => {
+                    let told = format!("{why}. Whether entry {number} is still kept is shown by `quarantine` later");
+                    Answer::InDoubt { sequence: None, why: told }
+                }
                 Stage::Accepted { sequence } | Stage::Settled { sequence, .. } => {
                     let told = format!(
                         "{why}. Message {sequence} was not acknowledged; after the next start \
@@ -265,6 +330,10 @@ impl Conversation {
         self.send_what_may_go();
         match entry.stage {
             Stage::Ended(Answer::Local(LocalCommand::Export(folder))) => Some((entry.line, self.export(&folder))),
+            Stage::Ended(Answer::Local(command)) => {
+                let missing = quarantine_fault(&command, &self.replica);
+                Some((entry.line, missing.map_or(Answer::Local(command), Answer::Refused)))
+            }
             Stage::Ended(answer) => {
                 if let (Some(folder), Answer::Message { outcome, .. }) = (entry.folder, &answer)
                     && matches!(**outcome, Outcome::Completed { .. })
@@ -322,6 +391,7 @@ mod tests {
             objects: Arc::default(),
             tombstones: Arc::default(),
             problems: Arc::default(),
+            quarantine: Arc::default(),
             status,
         }
     }
@@ -369,6 +439,42 @@ mod tests {
         assert!(conversation.next_answer().is_none(), "some of it was lost");
         hear(&mut conversation, full_state(0));
         assert!(matches!(conversation.next_answer(), Some((3, _))));
+    }
+
+    fn with_quarantine(numbers: &[u64]) -> StateUpdateEvent {
+        use crate::language::console::test_quarantines::entry;
+        let entries = numbers.iter().map(|number| Arc::new(entry(*number, 6, crate::object::Afterwards::Lost)));
+        let StateUpdateEvent::FullState { objects, tombstones, problems, status, .. } = full_state(0) else {
+            unreachable!()
+        };
+        let quarantine = Arc::new(entries.collect());
+        StateUpdateEvent::FullState { objects, tombstones, problems, quarantine, status }
+    }
+
+    #[test]
+    fn what_is_let_go_is_answered_when_it_is_gone() {
+        let mut conversation = conversation(&["quarantine 2 let-go", "quarantine 2", "quarantine 3"]);
+        hear(&mut conversation, with_quarantine(&[2, 3]));
+        assert!(conversation.next_answer().is_none(), "it is still kept");
+        hear(&mut conversation, StateUpdateEvent::LetGo { number: 3 });
+        assert!(conversation.next_answer().is_none(), "that was another one");
+        hear(&mut conversation, StateUpdateEvent::LetGo { number: 2 });
+        let Some((1, Answer::Told(told))) = conversation.next_answer() else { panic!("no answer") };
+        assert_eq!(told, "entry 2 of the quarantine is not kept any longer; nothing is left there");
+        assert!(matches!(conversation.next_answer(), Some((2, Answer::Refused(_)))));
+    }
+
+    #[test]
+    fn what_is_let_go_while_events_are_lost_is_told_by_the_full_state() {
+        let mut conversation = conversation(&["quarantine 2 let-go", "quarantine 3 let-go", "quarantine 9 let-go"]);
+        hear(&mut conversation, with_quarantine(&[2, 3]));
+        let fault = Fault::new(FaultKind::BadArgument, "there is no entry 9");
+        hear(&mut conversation, StateUpdateEvent::CommandRefused { ticket: 3, fault });
+        conversation.take_in(Received::Gap(1));
+        hear(&mut conversation, with_quarantine(&[3]));
+        assert!(matches!(conversation.next_answer(), Some((1, Answer::Told(_)))));
+        assert!(matches!(conversation.next_answer(), Some((2, Answer::InDoubt { sequence: None, .. }))));
+        assert!(matches!(conversation.next_answer(), Some((3, Answer::Refused(_)))));
     }
 
     #[test]

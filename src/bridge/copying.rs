@@ -1,7 +1,7 @@
 //! `backup` and `restore`: whole copies of a world, checked before they count.
 
-use super::{ReportError, exit, wall_clock};
-use crate::persistence::copy_world;
+use super::{ReportError, exit, wall_clock, while_it_lasts};
+use crate::persistence::{Progress, copy_world};
 use crate::systems::TickReplay;
 use std::io::Write;
 use std::path::Path;
@@ -17,7 +17,8 @@ pub fn restore(from: &Path, world: &Path, out: &mut dyn Write) -> Result<u8, Rep
 }
 
 fn copy(from: &Path, to: &Path, what: &str, out: &mut dyn Write) -> Result<u8, ReportError> {
-    let report = copy_world(from, to, (wall_clock().unix_ms)(), &mut TickReplay::new())?;
+    let (progress, now_ms) = (Progress::new(), (wall_clock().unix_ms)());
+    let report = while_it_lasts(&progress, || copy_world(from, to, now_ms, &mut TickReplay::new(), &progress))?;
     writeln!(
         out,
         "{what} {} has {} objects and {} records, all checked",

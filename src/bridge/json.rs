@@ -1,8 +1,8 @@
 //! The JSON that programs read: values, outcomes, objects. A contract: fields are added, never changed.
 
 use crate::object::{
-    Change, Edit, EditKind, Envelope, Fault, Image, MapKey, MethodVersion, Object, ObjectId, ObjectRef, Objects,
-    Outcome, Slot, SlotContent, Target, Value, inherited, number_text,
+    Afterwards, Change, Edit, EditKind, Envelope, Fault, Image, MapKey, MethodVersion, Object, ObjectId, ObjectRef,
+    Objects, Outcome, Quarantined, Replica, Slot, SlotContent, Target, Value, inherited, number_text,
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -237,6 +237,33 @@ pub(super) fn summary(of: &Object, image: &Image) -> Json {
         "parents": parent_titles(&of.parents, image),
         "x": place("x"),
         "y": place("y"),
+    })
+}
+
+/// An entry of the quarantine; its bytes as hexadecimal digits, the first of them.
+pub(super) fn quarantined(of: &Quarantined, replica: &Replica) -> Json {
+    let (now, up_to) = match of.now {
+        Afterwards::Rebuilt { at, whole: true } => ("rebuilt", Some(at)),
+        Afterwards::Rebuilt { at, whole: false } => ("rebuilt_in_part", Some(at)),
+        Afterwards::Gone => ("gone", None),
+        Afterwards::TakenIn => ("taken_in", None),
+        Afterwards::Waits if replica.has_problem(of.sequence) => ("waits", None),
+        Afterwards::Waits | Afterwards::Lost => ("lost", None),
+    };
+    json!({
+        "number": of.number,
+        "database": of.database,
+        "kind": of.kind,
+        "position": of.position,
+        "seq": (of.sequence > 0).then_some(of.sequence),
+        "object": of.object.map(|id| reference(id, &replica.image)),
+        "reason": of.reason,
+        "found_at": of.found_at,
+        "writer": of.writer,
+        "now": now,
+        "rebuilt_up_to": up_to,
+        "size": of.size,
+        "bytes": of.head.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
     })
 }
 

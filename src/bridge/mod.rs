@@ -31,7 +31,7 @@ pub use import::preview;
 pub use quarantine::{quarantine, quarantine_key};
 pub use repair::repair;
 pub use report::{ReportError, log, show, show_all, verify};
-pub use waiting::while_it_reads;
+pub use waiting::while_it_lasts;
 pub use worlds::{NewWorldError, default_world, new_world, world_name};
 
 /// Exit codes of the program.

@@ -4,7 +4,7 @@ use super::conversation::{Answer, Conversation};
 use super::lines::{Lines, RawLine};
 use super::{json, printable};
 use crate::language::console::{LocalCommand, fault_text, local_answer};
-use crate::object::{LogLevel, Objects, Outcome};
+use crate::object::{LogLevel, Outcome};
 use crate::systems::{Either, Port};
 use crossbeam_channel::{Receiver, bounded};
 use serde_json::{Map, Value as Json, json};
@@ -135,9 +135,7 @@ impl Talk<'_> {
                 Answer::InDoubt { why, .. } => why.clone(),
                 Answer::Refused(fault) => fault_text(fault),
                 Answer::Told(text) => text.clone(),
-                Answer::Local(command) => {
-                    local_answer(command, &self.conversation.replica.image, &self.conversation.replica.problems)
-                }
+                Answer::Local(command) => local_answer(command, &self.conversation.replica),
             };
             if !quit {
                 writeln!(self.output, "{}", printable(&text))?;
@@ -173,8 +171,15 @@ impl Talk<'_> {
                 };
                 local(replica.problems.iter().map(problem).collect())
             }
+            Answer::Local(LocalCommand::Quarantine(number)) => {
+                let entry = |number: &u64| replica.quarantined(*number).map(|entry| json::quarantined(entry, replica));
+                match number {
+                    Some(number) => local(json!(entry(number))),
+                    None => local(replica.quarantine.iter().map(|entry| json::quarantined(entry, replica)).collect()),
+                }
+            }
             Answer::Local(LocalCommand::Quit) => local(Json::Null),
-            Answer::Local(help) => local(json!(local_answer(help, &replica.image as &dyn Objects, &replica.problems))),
+            Answer::Local(command) => local(json!(local_answer(command, replica))),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `repair`: says what can still be read of a world, and makes a new one of it. The world itself stays as it is.
 
-use super::{ReportError, exit, printable, wall_clock};
+use super::{ReportError, exit, printable, wall_clock, while_it_lasts};
 use crate::object::ObjectId;
-use crate::persistence::{Repair, RepairPlan, Span};
+use crate::persistence::{Progress, Repair, RepairPlan, Span};
 use crate::systems::TickReplay;
 use std::io::{self, Write};
 use std::path::Path;
@@ -15,7 +15,9 @@ const SPANS: usize = 20;
 /// Says what a repair would do, or does it into a new folder. Answers the exit code: that of damage while a world needs a repair and
 /// none was made.
 pub fn repair(world: &Path, into: Option<&Path>, out: &mut dyn Write) -> Result<u8, ReportError> {
-    let repair = Repair::survey(world, &mut TickReplay::new())?;
+    let progress = Progress::new();
+    let survey = || Repair::survey_watched(world, &mut TickReplay::new(), &progress);
+    let repair = while_it_lasts(&progress, survey)?;
     let plan = &repair.plan;
     if !plan.is_needed() {
         writeln!(out, "there is nothing to repair: all {} records and the database are sound", plan.records)?;
@@ -29,7 +31,8 @@ pub fn repair(world: &Path, into: Option<&Path>, out: &mut dyn Write) -> Result<
         writeln!(out, "nothing was changed; `workbench repair --into DIR` makes the new world in a new folder")?;
         return Ok(exit::DAMAGE);
     };
-    let made = repair.rebuild(into, (wall_clock().unix_ms)(), &mut TickReplay::new())?;
+    let now_ms = (wall_clock().unix_ms)();
+    let made = while_it_lasts(&progress, || repair.rebuild(into, now_ms, &mut TickReplay::new()))?;
     let (objects, records) = (made.report.objects, made.report.records);
     writeln!(out, "the new world at {} has {objects} objects and {records} records, all checked", into.display())?;
     if let Some(message) = made.message {

@@ -1,17 +1,14 @@
 //! Reports on what is committed: `show`, `log`, `verify`. They take no lock and make nothing.
 
-use super::{exit, json, printable, while_it_reads};
-use crate::language::console::{change_lines, result_text};
-use crate::object::{Image, Objects, Outcome, SlotContent, Target, Value, inherited, lookup, nearest, shortened};
+use super::{exit, json, printable, while_it_lasts};
+use crate::language::console::{envelope_line, outcome_line};
+use crate::object::{Image, Objects, Outcome, SlotContent, Target, inherited, lookup, nearest};
 use crate::persistence::{Entry, EntryBody, FolderError, OpenError, Reader};
 use crate::systems::TickReplay;
 use serde_json::{Value as Json, json};
 use std::io::{self, Write};
 use std::path::Path;
 use thiserror::Error;
-
-/// Characters of an argument that the text form of the log shows; an import carries whole files.
-const ARGUMENT_SHOWN: usize = 1_000;
 
 /// A report could not be made.
 #[derive(Debug, Error)]
@@ -46,7 +43,7 @@ impl ReportError {
 
 /// Every object as it is committed; a person sees how far the reading is where it lasts.
 pub(super) fn committed(reader: &Reader) -> Result<Image, OpenError> {
-    while_it_reads(reader.progress(), || reader.image(&mut TickReplay::new()))
+    while_it_lasts(reader.progress(), || reader.image(&mut TickReplay::new()))
 }
 
 /// One object: slots, methods, what it inherits. Answers the exit code.
@@ -202,35 +199,12 @@ fn log_json(entry: &Entry, image: &Image) -> Json {
     }
 }
 
-pub(super) fn log_text(entry: &Entry, image: &Image) -> String {
+fn log_text(entry: &Entry, image: &Image) -> String {
     let Entry { position, sequence, kind, body } = entry;
     let head = format!("{position:>8}  {sequence:>7}");
     match body {
-        EntryBody::Envelope(envelope) => {
-            let target = match &envelope.target {
-                Target::Name(name) => name.clone(),
-                Target::Id(id) => image.title(*id),
-            };
-            let argument = |argument: &crate::object::Argument| {
-                let value = argument.value.resolve(image).map_or_else(|name| format!("@{name}"), |of| of.text(image));
-                let value = shortened(&value, ARGUMENT_SHOWN);
-                argument.name.as_ref().map_or_else(|| format!(" {value}"), |name| format!(" {name}={value}"))
-            };
-            let args: String = envelope.args.iter().map(argument).collect();
-            format!("{head}  {} {target}{args}  from {}", envelope.selector, envelope.sender_id)
-        }
-        EntryBody::Outcome(outcome, _) => match &**outcome {
-            Outcome::Completed { result, changes, .. } => {
-                let lines = change_lines(changes, image);
-                let told = match (lines.as_slice(), result) {
-                    ([], Value::Nil) => "done".to_string(),
-                    ([], result) => result_text(result, image).lines().next().unwrap_or_default().to_string(),
-                    (lines, _) => lines.join("; "),
-                };
-                format!("{head}    {told}")
-            }
-            Outcome::Failed(fault) => format!("{head}    failed: {}", fault.message),
-        },
+        EntryBody::Envelope(envelope) => format!("{head}  {}", envelope_line(envelope, image)),
+        EntryBody::Outcome(outcome, _) => format!("{head}    {}", outcome_line(outcome, image)),
         EntryBody::Attempt { .. } => format!("{head}    (delivered again)"),
         EntryBody::Other => format!("{head}    ({kind})"),
         EntryBody::Damaged(reason) => format!("{head}    damaged: {reason}"),
@@ -240,7 +214,7 @@ pub(super) fn log_text(entry: &Entry, image: &Image) -> String {
 /// Checks every record; prints counts and the world hash.
 pub fn verify(world: &Path, out: &mut dyn Write) -> Result<u8, ReportError> {
     let reader = Reader::open(world)?;
-    let report = while_it_reads(reader.progress(), || reader.verify(&mut TickReplay::new()))?;
+    let report = while_it_lasts(reader.progress(), || reader.verify(&mut TickReplay::new()))?;
     writeln!(out, "records    {}", report.records)?;
     writeln!(out, "envelopes  {}", report.envelopes)?;
     writeln!(out, "outcomes   {}", report.outcomes)?;

@@ -83,7 +83,6 @@ fn talk(port: Port, history: &PathBuf) -> rustyline::Result<Ended> {
         conversation.say(number, Ok(line));
         while conversation.waiting() > 0 {
             if let Some((_, answer)) = conversation.next_answer() {
-                let replica = &conversation.replica;
                 match answer {
                     Answer::Message { told, outcome, .. } => {
                         failed |= matches!(*outcome, Outcome::Failed(_));
@@ -103,7 +102,7 @@ fn talk(port: Port, history: &PathBuf) -> rustyline::Result<Ended> {
                         return Ok(if failed { Ended::WithFailures } else { Ended::Well });
                     }
                     Answer::Local(command) => {
-                        let text = local_answer(&command, &replica.image, &replica.problems);
+                        let text = local_answer(&command, &conversation.replica);
                         writeln!(out, "{}", printable(&text))?;
                     }
                 }

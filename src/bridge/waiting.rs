@@ -1,4 +1,4 @@
-//! What a person at a terminal sees while a world is read, where that takes long.
+//! What a person at a terminal sees while a whole world is read, copied or repaired, where that takes long.
 
 use crate::persistence::Progress;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
@@ -11,20 +11,20 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two looks.
 const BETWEEN: Duration = Duration::from_millis(200);
 
-/// Does what reads a world. Meanwhile, after a second, a line on standard error tells how far it is, where that is a terminal;
+/// Does what concerns a whole world. Meanwhile, after a second, a line on standard error tells how far it is, where that is a terminal;
 /// it is gone when this returns.
-pub fn while_it_reads<T>(progress: &Progress, read: impl FnOnce() -> T) -> T {
+pub fn while_it_lasts<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
     if !io::stderr().is_terminal() {
-        return read();
+        return work();
     }
     thread::scope(|scope| {
-        let (reading, ended) = bounded(0);
+        let (working, ended) = bounded(0);
         let watcher = thread::Builder::new().name("progress".into());
         let watch = move || show(progress, &ended, [PATIENCE, BETWEEN], &mut io::stderr());
         // Without a thread nothing is shown.
         let _ = watcher.spawn_scoped(scope, watch);
-        let result = read();
-        drop(reading);
+        let result = work();
+        drop(working);
         result
     })
 }
@@ -33,7 +33,7 @@ pub fn while_it_reads<T>(progress: &Progress, read: impl FnOnce() -> T) -> T {
 fn show(progress: &Progress, ended: &Receiver<()>, [first, between]: [Duration; 2], out: &mut dyn Write) {
     let (mut wait, mut width) = (first, 0);
     while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
-        let line = format!("the world is read: {progress}");
+        let line = progress.to_string();
         // A line that became shorter covers the whole of the one before.
         let _ = write!(out, "\r{line:<width$}").and_then(|()| out.flush());
         (wait, width) = (between, line.chars().count());

@@ -4,6 +4,7 @@
 //! cards and panels. It never sees a component: what is not told by an event is not in it.
 
 use super::transcript::{Progress, Transcript};
+use crate::language::console::let_go_text;
 use crate::object::{
     Change, EventBody, Image, LogEvent, LogLevel, ObjectId, Objects, Outcome, Problem, Replica, StateUpdateEvent,
     Status, Value,
@@ -21,6 +22,8 @@ pub struct Mirror {
     told_whole: u64,
     awaited: BTreeMap<u64, u64>,
     answers: Vec<Answer>,
+    /// Entries of the quarantine that are being let go, each with the ticket that asked for it.
+    letting_go: BTreeMap<u64, u64>,
 }
 
 /// What came of a command that was sent with [`Mirror::await_answer`].
@@ -41,6 +44,11 @@ impl Mirror {
     /// Failed messages that wait, newest last.
     pub fn problems(&self) -> &[Problem] {
         &self.replica.problems
+    }
+
+    /// All that was told of the world.
+    pub fn replica(&self) -> &Replica {
+        &self.replica
     }
 
     /// The figures of the status bar.
@@ -76,6 +84,16 @@ impl Mirror {
     /// The answer of this command will come from [`Mirror::take_answers`].
     pub fn await_answer(&mut self, ticket: u64) {
         self.awaited.insert(ticket, 0);
+    }
+
+    /// This command lets an entry of the quarantine go.
+    pub fn await_let_go(&mut self, number: u64, ticket: u64) {
+        self.letting_go.insert(number, ticket);
+    }
+
+    /// Whether an entry of the quarantine is being let go.
+    pub fn lets_go(&self, number: u64) -> bool {
+        self.letting_go.contains_key(&number)
     }
 
     /// Takes the answers that came since the last call.
@@ -117,6 +135,12 @@ impl Mirror {
             StateUpdateEvent::FullState { status, .. } => {
                 self.transcript.durable_up_to(status.durable);
                 self.told_whole += 1;
+                for (number, ticket) in std::mem::take(&mut self.letting_go) {
+                    match self.replica.quarantined(number) {
+                        None => self.end_let_go(number, ticket),
+                        Some(_) => self.transcript.lost(ticket),
+                    }
+                }
             }
             StateUpdateEvent::TurnSettled { sequence, envelope, outcome } => {
                 self.transcript.settled(sequence, &envelope, &outcome, &self.replica.image);
@@ -133,6 +157,7 @@ impl Mirror {
             StateUpdateEvent::TurnsDurable { sequences } => self.transcript.durable(&sequences),
             StateUpdateEvent::CommandRefused { ticket, fault } => {
                 self.transcript.refused(ticket, &fault);
+                self.letting_go.retain(|_, of| *of != ticket);
                 if self.awaited.remove(&ticket).is_some() {
                     self.answers.push(Answer { ticket, result: Err(fault.message) });
                 }
@@ -143,9 +168,18 @@ impl Mirror {
                     *awaited = sequence;
                 }
             }
+            StateUpdateEvent::LetGo { number } => {
+                if let Some(ticket) = self.letting_go.remove(&number) {
+                    self.end_let_go(number, ticket);
+                }
+            }
             StateUpdateEvent::Status(Status { read_only: Some(_), .. }) => self.transcript.doubt_what_waits(),
             StateUpdateEvent::ProblemSolved { .. } | StateUpdateEvent::Status(_) | StateUpdateEvent::Ticked { .. } => {}
         }
+    }
+
+    fn end_let_go(&mut self, number: u64, ticket: u64) {
+        self.transcript.done(ticket, &let_go_text(number, self.replica.quarantine.len()));
     }
 
     /// The objects that the event is about, with their parents until now.
@@ -221,6 +255,7 @@ pub(crate) mod tests {
             objects: Arc::new(all),
             tombstones: Arc::default(),
             problems: Arc::default(),
+            quarantine: Arc::default(),
             status,
         }));
         mirror
@@ -309,6 +344,36 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_line_that_lets_go_is_done_when_the_entry_is_gone() {
+        use crate::language::console::test_quarantines::entry;
+        let told = |mirror: &mut Mirror, numbers: &[u64]| {
+            let entries = numbers.iter().map(|number| Arc::new(entry(*number, 6, crate::object::Afterwards::Lost)));
+            mirror.learn(EventBody::State(StateUpdateEvent::FullState {
+                objects: Arc::default(),
+                tombstones: Arc::default(),
+                problems: Arc::default(),
+                quarantine: Arc::new(entries.collect()),
+                status: Status::default(),
+            }));
+        };
+        let mut mirror = Mirror::default();
+        told(&mut mirror, &[1, 2, 3]);
+        for (number, ticket) in [(1, 7), (2, 8), (3, 9)] {
+            mirror.transcript.sent(ticket, format!("quarantine {number} let-go"));
+            mirror.await_let_go(number, ticket);
+        }
+        let progress = |mirror: &Mirror| mirror.transcript.iter().map(|entry| entry.progress).collect::<Vec<_>>();
+        mirror.learn(EventBody::State(StateUpdateEvent::LetGo { number: 1 }));
+        assert_eq!(progress(&mirror), [Progress::Durable, Progress::Waiting, Progress::Waiting]);
+        assert!(mirror.transcript.iter().next().unwrap().answer.contains("2 are left"));
+        let fault = Fault::new(FaultKind::Refused, "no");
+        mirror.learn(EventBody::State(StateUpdateEvent::CommandRefused { ticket: 8, fault }));
+        assert!(!mirror.lets_go(2) && mirror.lets_go(3));
+        told(&mut mirror, &[2, 3]);
+        assert_eq!(progress(&mirror), [Progress::Durable, Progress::Failed, Progress::InDoubt]);
+    }
+
+    #[test]
     fn failures_wait_until_they_are_solved() {
         let mut mirror = told(vec![]);
         mirror.learn(settled(4, Outcome::Failed(Fault::new(FaultKind::Error, "no"))));
@@ -331,6 +396,7 @@ pub(crate) mod tests {
             objects: Arc::new(vec![new.clone()]),
             tombstones: Arc::default(),
             problems: Arc::default(),
+            quarantine: Arc::default(),
             status: Status { durable: 9, ..Status::default() },
         }));
         assert_eq!(mirror.image().ids(), [new.id]);

@@ -91,6 +91,22 @@ impl Transcript {
         }
     }
 
+    /// What a ticket asked for is done, durably.
+    pub(super) fn done(&mut self, ticket: u64, answer: &str) {
+        let Some(number) = self.tickets.remove(&ticket) else { return };
+        if let Some(entry) = self.entry(number) {
+            entry.answer = clipped(answer);
+            entry.progress = Progress::Durable;
+        }
+    }
+
+    /// What became of a ticket was not learned.
+    pub(super) fn lost(&mut self, ticket: u64) {
+        if let Some(number) = self.tickets.remove(&ticket) {
+            self.doubt(number);
+        }
+    }
+
     pub(super) fn settled(&mut self, sequence: u64, envelope: &Envelope, outcome: &Outcome, objects: &dyn Objects) {
         let number = self.sequences.get(&sequence).copied().unwrap_or_else(|| {
             let sender = if envelope.sender_id == "window" { "" } else { &envelope.sender_id };

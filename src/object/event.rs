@@ -1,6 +1,6 @@
 //! What comes out of the world: numbered events that panels, consoles and programs subscribe to.
 
-use super::{Change, Envelope, Fault, Object, ObjectId, Outcome, Room, Tombstone};
+use super::{Change, Envelope, Fault, Object, ObjectId, Outcome, Quarantined, Room, Tombstone};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -33,6 +33,8 @@ pub enum StateUpdateEvent {
         tombstones: Arc<BTreeMap<ObjectId, Tombstone>>,
         /// Failed messages that wait, newest last.
         problems: Arc<Vec<Problem>>,
+        /// What awakenings set aside because it was damaged, by ascending number.
+        quarantine: Arc<Vec<Arc<Quarantined>>>,
         /// The figures of the status bar.
         status: Status,
     },
@@ -74,6 +76,11 @@ pub enum StateUpdateEvent {
         /// The message.
         sequence: u64,
     },
+    /// An entry of the quarantine is not kept any longer, durably.
+    LetGo {
+        /// The entry.
+        number: u64,
+    },
     /// The figures of the status bar changed.
     Status(Status),
 }
@@ -89,6 +96,8 @@ pub struct Status {
     pub objects: usize,
     /// Failed messages that wait.
     pub problems: usize,
+    /// Damaged records that were set aside and are kept.
+    pub quarantined: usize,
     /// Why the world is read-only, if it is.
     pub read_only: Option<String>,
     /// For how many whole seconds the disk has not answered; from two on.

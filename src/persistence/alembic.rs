@@ -12,6 +12,8 @@ use super::room::RoomWatch;
 use super::scribe::Scribe;
 use super::witness::Witness;
 use super::writer::{LogEnd, Shelf};
+#[cfg(doc)]
+use crate::object::Quarantined;
 use crate::object::{Envelope, ObjectId, Outcome, Room, Tick};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::collections::VecDeque;
@@ -47,6 +49,8 @@ pub enum Reply {
     /// The disk refused something, for this reason, and was looked at anew: all that was handed over until then and that
     /// counts is there, and everything goes on.
     Writable(String),
+    /// What was in quarantine under these keys is not kept any longer, durably.
+    LetGo(Vec<Vec<u8>>),
     /// How much room the disk has: told when that changes. While it is scarce nothing new should be handed over; it is written all
     /// the same.
     Room(Room),
@@ -142,8 +146,8 @@ impl Alembic {
         self.request(Request::Snapshot(objects));
     }
 
-    /// Hands over that what is in quarantine under a key ([`Quarantined::key`](super::Quarantined)) is not kept any longer. Never
-    /// blocks.
+    /// Hands over that what is in quarantine under a key ([`Quarantined::key`]) is not kept any longer;
+    /// [`Reply::LetGo`] names it once that is durable. Never blocks.
     pub fn let_go(&self, key: Vec<u8>) {
         self.request(Request::LetGo(key));
     }

@@ -120,7 +120,7 @@ impl Moving<'_> {
         let may = (meta.wire.replay_from.saturating_sub(1)).min(meta.last.saturating_sub(1));
         let until = self.issued_before(meta.wire.horizon_position, may)?;
         let first = meta.wire.horizon_position + 1;
-        self.progress.expect_records((until + 1).saturating_sub(first));
+        self.progress.begin_archiving((until + 1).saturating_sub(first));
         let mut archived = Archived::default();
         let mut horizon = meta.horizon();
         while horizon.position < until {

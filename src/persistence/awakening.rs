@@ -5,6 +5,7 @@ use super::archive::Archive;
 use super::batch::Batch;
 use super::folder::{self, BuildingSite, Ground, WorldLock, unusable};
 use super::ledger::{Ledger, Suspension};
+use super::quarantine;
 use super::record;
 use super::replay::{self, Replay};
 use super::room::RoomWatch;
@@ -120,7 +121,8 @@ pub(super) fn open_in(
     // A process that renamed the folder, or a file in it, and died then may not have come to this.
     folder::sync_names(dir).map_err(|error| unusable(dir, &error))?;
     let store = Store::open(dir, map_bytes, protocol).map_err(|error| store_error(dir, error))?;
-    match wake_up(dir, &store, now_ms, created, ticker, progress) {
+    let woken = wake_up(dir, &store, now_ms, created, ticker, progress);
+    match woken.and_then(|waking| if progress.pass() { Ok(waking) } else { Err(ReadError::Stopped) }) {
         Ok(Waking { mut awakened, ledger, first, end, redeliver, snapshots, witness }) => {
             awakened.report.storage = storage;
             let shelf = shelf(Press::new(store, dir, map_bytes));
@@ -212,6 +214,8 @@ fn wake_up(
         batch.quarantine(part, &wound.key, &wound.damage.reason, &wound.raw, now_ms).map_err(damaged)?;
     }
 
+    let quarantine = quarantine::entries(&txn, &store.dbs, &batch, &replay)?;
+
     let one_by_one = replay.pending.len() <= ALONE_AT_FIRST;
     let redeliver = replay.pending.keys().map(|sequence| (*sequence, one_by_one || tried_before(&replay, *sequence)));
     let redeliver: VecDeque<(u64, bool)> = redeliver.collect();
@@ -232,6 +236,7 @@ fn wake_up(
         world_id: meta.wire.world_id,
         image: replay.image,
         problems,
+        quarantine,
         past,
         pending: replay.pending.into_iter().collect(),
         next_sequence: ledger.next_sequence,
@@ -339,6 +344,7 @@ pub(super) fn read_error(dir: &Path, error: ReadError) -> OpenError {
         ReadError::Newer(needs) => OpenError::Newer { path, needs },
         ReadError::Damaged(reason) => OpenError::Damaged { path, reason },
         ReadError::Open(error) => error,
+        ReadError::Stopped => OpenError::Stopped(path),
         ReadError::WentBack { found, seen } => OpenError::WentBack { path, found, seen },
     }
 }

@@ -27,7 +27,9 @@ pub enum OpenError {
     },
     /// Its log is not the one that was there when it was last seen.
     #[error(
-        "the world at {path} went back in time: its log ends at record {found}, and record {seen} was on disk when it was last          open. An older copy may lie in its place: put the newer one back, or, to go on with this one, delete its file          `world.seen`"
+        "the world at {path} went back in time: its log ends at record {found}, and record {seen} was on disk when it was last \
+         open. An older copy may lie in its place: put the newer one back, or, to go on with this one, delete its file \
+         `world.seen`"
     )]
     WentBack {
         /// The world's folder.
@@ -45,6 +47,9 @@ pub enum OpenError {
         /// What this program doesn't know.
         needs: String,
     },
+    /// It was asked for while the world was read.
+    #[error("the world at {0} was not opened: it was asked to close while it was read")]
+    Stopped(PathBuf),
     /// The storage can't keep what a world promises.
     #[error("a world can't be kept at {path}: {reason}; {advice}")]
     Unsuitable {

@@ -46,13 +46,12 @@ pub use copying::copy_world;
 pub use error::{Damage, DamagedPart, OpenError};
 pub use object_folder::{ExportOptions, Exported, FolderError, ImportFolder, export_image};
 pub use progress::Progress;
-pub use quarantine::{Afterwards, Quarantined};
 pub use reader::{Entry, EntryBody, Reader, VerifyReport};
 pub use repair::{Repair, RepairPlan, Repaired, Span};
 pub use world_hash::world_hash;
 
 use crate::object::{
-    Change, Envelope, Image, Object, ObjectId, ObjectRef, Objects, PastTurns, Problem, Tick, Tombstone,
+    Change, Envelope, Image, Object, ObjectId, ObjectRef, Objects, PastTurns, Problem, Quarantined, Tick, Tombstone,
 };
 use std::fmt;
 use uuid::Uuid;
@@ -104,6 +103,8 @@ pub struct Awakened {
     pub image: Image,
     /// Failed messages that wait, oldest first; at most 1,000.
     pub problems: Vec<Problem>,
+    /// What this awakening and earlier ones set aside because it was damaged, by ascending number.
+    pub quarantine: Vec<Quarantined>,
     /// The newest turns of persons that can be taken back.
     pub past: PastTurns,
     /// Messages that are durable without an outcome, in sequence order. After [`Alembic::redeliver`] the Alembic first
@@ -165,11 +166,7 @@ impl fmt::Display for AwakeningReport {
             write!(f, "; {} messages ended the process twice and wait in `problems`", self.given_up.len())?;
         }
         if !self.damages.is_empty() {
-            write!(
-                f,
-                "; {} damaged records are in quarantine (`workbench quarantine` lists them)",
-                self.damages.len()
-            )?;
+            write!(f, "; {} damaged records were set aside (`quarantine` lists them)", self.damages.len())?;
         }
         if let Some(storage) = &self.storage {
             write!(f, "; {storage}")?;

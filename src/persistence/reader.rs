@@ -6,7 +6,7 @@ use super::archive::{Archive, Flaw, Unpacked};
 use super::awakening::{read_error, store_error};
 use super::batch::Batch;
 use super::folder::{self, Ground};
-use super::quarantine::{self, Quarantined};
+use super::quarantine;
 use super::record::{self, Kind};
 use super::replay::{Counts, Replay};
 use super::source::{ReadError, Source, read_meta};
@@ -15,7 +15,7 @@ use super::wire_message::{WireAttempt, WireEnvelope, WireOutcome};
 use super::wire_object::from_bytes;
 use super::world_hash::serial_form;
 use super::{Damage, DamagedPart, OpenError, Progress, Ticker, world_hash};
-use crate::object::{Envelope, Image, ObjectId, Objects, Outcome, Problem};
+use crate::object::{Envelope, Image, ObjectId, Objects, Outcome, Problem, Quarantined};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 use std::convert::Infallible;
@@ -97,13 +97,22 @@ impl Reader {
     /// # Errors
     /// [`OpenError`], as for opening it to go on; never because another process has it.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        Self::open_watched(dir, &Progress::new())
+    }
+
+    /// [`open`](Self::open); `progress` tells how far its questions are answered.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_watched(dir: &Path, progress: &Progress) -> Result<Self, OpenError> {
         match folder::survey(dir)? {
             Ground::World => {}
             Ground::Free => return Err(OpenError::Absent(dir.to_path_buf())),
             Ground::Taken => return Err(OpenError::NotAWorld(dir.to_path_buf())),
         }
         let store = Store::open_for_reading(dir).map_err(|error| store_error(dir, error))?;
-        Ok(Self { path: dir.to_path_buf(), store: Some(store), progress: Progress::new(), archive: RefCell::default() })
+        let (store, progress) = (Some(store), progress.clone());
+        Ok(Self { path: dir.to_path_buf(), store, progress, archive: RefCell::default() })
     }
 
     /// How far its questions are answered, all of them together.
@@ -127,14 +136,14 @@ impl Reader {
         self.look(|source| Replay::awakening(source, ticker)?.problems(source, &Batch::default()))
     }
 
-    /// What earlier awakenings set aside, in the order of the keys.
+    /// What earlier awakenings set aside, by ascending number, and every object as it is committed.
     ///
     /// # Errors
     /// As for [`image`](Self::image).
-    pub fn quarantine(&self, ticker: &mut dyn Ticker) -> Result<Vec<Quarantined>, OpenError> {
+    pub fn quarantine(&self, ticker: &mut dyn Ticker) -> Result<(Vec<Quarantined>, Image), OpenError> {
         self.look(|source| {
             let awake = Replay::awakening(source, ticker)?;
-            quarantine::entries(source.txn, source.dbs, &awake)
+            Ok((quarantine::entries(source.txn, source.dbs, &Batch::default(), &awake)?, awake.image))
         })
     }
 

@@ -1,5 +1,6 @@
 //! One record: a header of 48 bytes with checksum and chain, then the body. `docs/file-format.md` has the layout.
 
+use crate::object::RecordHeader;
 use crc32c::{crc32c, crc32c_append};
 use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
@@ -272,6 +273,14 @@ pub(super) fn length(bytes: &[u8]) -> Option<u64> {
 pub(super) fn glance(bytes: &[u8]) -> Option<(Option<Kind>, u64, u64)> {
     let field = |at: usize| bytes.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes);
     Some((Kind::of(*bytes.get(3)?), field(16)?, field(32)?))
+}
+
+/// The fields of a header as they stand there, whatever its checksum says.
+pub(super) fn header(bytes: &[u8]) -> Option<RecordHeader> {
+    let field = |at: usize| bytes.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes);
+    let half = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
+    let (position, sequence, body_bytes) = (field(8)?, field(16)?, half(24)?);
+    Some(RecordHeader { position, sequence, body_bytes, chain: field(32)?, crc: half(40)? })
 }
 
 #[cfg(test)]

@@ -77,6 +77,8 @@ struct News {
     again: Vec<u64>,
     envelopes: Vec<u64>,
     outcomes: Vec<u64>,
+    /// Keys of the quarantine.
+    let_go: Vec<Vec<u8>>,
 }
 
 impl Scribe {
@@ -364,7 +366,8 @@ impl Scribe {
                 Ok(())
             }
             Request::LetGo(key) => {
-                self.batch.quarantine.insert(key, None);
+                self.batch.quarantine.insert(key.clone(), None);
+                self.news.let_go.push(key);
                 Ok(())
             }
             Request::Redeliver => {
@@ -392,6 +395,9 @@ impl Scribe {
         let envelopes = self.redelivery.release(news.again, news.envelopes, &news.outcomes);
         if !envelopes.is_empty() || !news.outcomes.is_empty() {
             self.reply(Reply::Durable { envelopes, outcomes: news.outcomes, position: self.sure.position });
+        }
+        if !news.let_go.is_empty() {
+            self.reply(Reply::LetGo(news.let_go));
         }
     }
 

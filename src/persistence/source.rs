@@ -24,6 +24,8 @@ pub(super) enum ReadError {
     Damaged(String),
     #[error("{0}")]
     Open(super::OpenError),
+    #[error("it was asked to close")]
+    Stopped,
     #[error("it went back in time, from record {seen} to {found}")]
     WentBack { found: u64, seen: u64 },
 }

@@ -157,6 +157,11 @@ impl Store {
         }
     }
 
+    /// Size of all pages that are in use or were, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        length_by_meta(&self.env)
+    }
+
     /// Writes all that is committed now to a new file, durably.
     pub(super) fn copy_to(&self, file: &Path) -> Result<(), StoreError> {
         let copy = self.env.copy_to_path(file, CompactionOption::Disabled)?;

@@ -8,10 +8,10 @@ use super::ledger::{Ledger, SUSPENDED_KEPT};
 use super::store::{Protocol, Store};
 use super::writer::{LogEnd, Shelf};
 use super::*;
+use crate::object::{Afterwards, Objects, Origin, Outcome, Readable, Slot, Target, Tombstone, Value};
 use crate::object::{
     Argument, Burial, Change, Edit, EditKind, Fault, FaultKind, Literal, MapKey, MethodVersion, Name, ObjectId,
 };
-use crate::object::{Objects, Origin, Outcome, Slot, Target, Tombstone, Value};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -92,7 +92,7 @@ fn await_until(alembic: &Alembic, done: impl Fn(&[u64], &[u64]) -> bool) -> (Vec
                 delivered.extend(envelopes);
                 settled.extend(outcomes);
             }
-            Reply::Room(_) => {}
+            Reply::Room(_) | Reply::LetGo(_) => {}
             Reply::ReadOnly(reason) | Reply::Writable(reason) => panic!("{reason}"),
         }
     }
@@ -313,6 +313,35 @@ fn tamper(dir: &Path, edit: impl FnOnce(&mut Batch, &Store, Vec<u8>) -> Vec<u8>)
 }
 
 #[test]
+fn a_world_that_is_stopped_while_it_is_read_stays_as_it_was() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("w");
+    wake(&dir).1.close();
+    let data = std::fs::read(dir.join("data.mdb")).unwrap();
+    let progress = Progress::new();
+    assert!(progress.stop());
+    let stopped = open_watched(&dir, None, 0, &mut Still, || {}, &progress).err();
+    assert!(matches!(stopped, Some(OpenError::Stopped(_))), "{stopped:?}");
+    assert!(std::fs::read(dir.join("data.mdb")).unwrap() == data);
+    let (awakened, alembic) = wake(&dir);
+    assert!(awakened.report.clean_exit);
+    alembic.close();
+}
+
+#[test]
+fn how_far_a_copy_is_is_told_to_its_end() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("w");
+    wake(&dir).1.close();
+    let progress = Progress::new();
+    let report = copy_world(&dir, &parent.path().join("copy"), 5, &mut Still, &progress).unwrap();
+    // The snapshots and the whole log, and what of it stands above them.
+    let (done, of) = progress.steps();
+    assert!(done == of && of >= report.records + report.snapshots, "{progress}");
+    assert_eq!(progress.to_string(), format!("what was made is checked: {of} of {of} records"));
+}
+
+#[test]
 fn a_damaged_snapshot_is_rebuilt_from_the_log() {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("w");
@@ -335,6 +364,13 @@ fn a_damaged_snapshot_is_rebuilt_from_the_log() {
     alembic.close();
     let report = Reader::open(&dir).unwrap().verify(&mut Still).unwrap();
     assert_eq!((report.damages, report.quarantined), (vec![], 1));
+    // The awakening knew already what a reader sees now.
+    let (kept, _) = Reader::open(&dir).unwrap().quarantine(&mut Still).unwrap();
+    assert_eq!(awakened.quarantine, kept);
+    let [entry] = kept.as_slice() else { panic!("{kept:?}") };
+    assert_eq!((entry.number, entry.object, entry.kind), (1, Some(ObjectId::proto()), "snapshot"));
+    let last = Reader::open(&dir).unwrap().log(1).last().unwrap().unwrap().position;
+    assert_eq!(entry.now, Afterwards::Rebuilt { at: last, whole: true });
 }
 
 #[test]
@@ -365,11 +401,20 @@ fn a_damaged_outcome_becomes_a_problem_and_the_others_wake() {
         [DamagedPart::Heartwood(position)]
     );
     assert_eq!((x_of(&awakened.image), awakened.problems.len(), awakened.problems[0].sequence), (0.0, 1, 3));
+    let [entry] = awakened.quarantine.as_slice() else { panic!("{:?}", awakened.quarantine) };
+    assert_eq!((entry.position, entry.sequence, entry.now), (Some(position), 3, Afterwards::Waits));
     assert!(awakened.image.object(id).unwrap().slots.get("x").is_some());
     alembic.close();
     let (again, alembic) = wake(&dir);
     assert_eq!((again.problems.len(), again.pending.len()), (1, 0));
+    assert_eq!(again.quarantine, awakened.quarantine);
+    // What is let go is told once no reader finds it any more.
+    let key = again.quarantine[0].key.clone();
+    alembic.let_go(key.clone());
+    let told = alembic.replies().iter().find(|reply| matches!(reply, Reply::LetGo(_)));
+    assert_eq!(told, Some(Reply::LetGo(vec![key])));
     alembic.close();
+    assert_eq!(Reader::open(&dir).unwrap().quarantine(&mut Still).unwrap().0, []);
     let report = Reader::open(&dir).unwrap().verify(&mut Still).unwrap();
     assert!(report.damages.iter().any(|damage| damage.part == DamagedPart::Heartwood(position)));
 }
@@ -390,6 +435,36 @@ fn flip_in_file(dir: &Path, position: u64) {
         file[at + record.len() - 1] ^= 4;
     }
     std::fs::write(path, file).unwrap();
+}
+
+#[test]
+fn a_record_whose_place_in_the_chain_alone_is_damaged_is_taken_in() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("w");
+    let (_, alembic) = wake(&dir);
+    alembic.append_envelope(2, envelope(2)).unwrap();
+    alembic.append_outcome(2, done(vec![set_x(ObjectId::proto(), 9.0)]), vec![], vec![]);
+    drop(alembic);
+    let at = Reader::open(&dir).unwrap().log(1).map(Result::unwrap).find(|e| e.kind == "outcome" && e.sequence == 2);
+    let position = at.unwrap().position;
+    tamper(&dir, |batch, store, meta| {
+        let key = position.to_be_bytes().to_vec();
+        let txn = store.read().unwrap();
+        let mut bytes = store.dbs.heartwood.get(&txn, &key).unwrap().unwrap().to_vec();
+        bytes[34] ^= 1;
+        batch.quarantine("heartwood", &key, "its chain value is wrong", &bytes, 5).unwrap();
+        batch.quarantine("heartwood", &[1], &record::RecordError::Chain.to_string(), &bytes, 5).unwrap();
+        batch.quarantine("sapwood", &[7; 16], "its checksum is wrong", &[0; 1_000], 5).unwrap();
+        meta
+    });
+    let (kept, _) = Reader::open(&dir).unwrap().quarantine(&mut Still).unwrap();
+    let [record, odd, snapshot] = kept.as_slice() else { panic!("{kept:?}") };
+    assert_eq!((record.position, record.now), (Some(position), Afterwards::TakenIn));
+    assert!(
+        matches!(&record.readable, Some(Readable::Outcome(outcome)) if matches!(**outcome, Outcome::Completed { .. }))
+    );
+    assert_eq!((odd.number, odd.position, odd.now), (2, None, Afterwards::Lost), "a key that is no position");
+    assert_eq!((snapshot.now, snapshot.head.len(), snapshot.size), (Afterwards::Gone, 512, 1_000));
 }
 
 #[test]

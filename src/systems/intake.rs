@@ -5,6 +5,7 @@ use super::journal::Journal;
 use super::pipeline::{Clock, Pipeline};
 use super::port::{Request, Submission};
 use super::problems::Problems;
+use super::quarantine::Quarantine;
 use super::reflect::{Outbox, Subscribers};
 use super::schedule::FrameSystems;
 use crate::components::ObjectIndex;
@@ -59,6 +60,7 @@ pub(super) fn take_in_commands(
     history: Res<History>,
     index: Res<ObjectIndex>,
     mut pipeline: ResMut<Pipeline>,
+    mut quarantine: ResMut<Quarantine>,
     mut subscribers: ResMut<Subscribers>,
     mut outbox: ResMut<Outbox>,
 ) {
@@ -67,16 +69,20 @@ pub(super) fn take_in_commands(
         match request {
             Request::Open { sender_id, events } => subscribers.open(port, sender_id, events),
             Request::FullState => subscribers.ask_full_state(port),
+            Request::LetGo { ticket, number } => {
+                let refusal = journal.refusal().map(|reason| refusal(&reason));
+                match refusal.map_or_else(|| quarantine.begin_to_let_go(number), Err) {
+                    Ok(key) => journal.let_go(key),
+                    Err(fault) => outbox.tell(port, StateUpdateEvent::CommandRefused { ticket, fault }),
+                }
+            }
             // What it takes back is known once everything before it has ended.
             Request::Command { ticket, command } if history::is_reversal(&command) && pipeline.awaits_delivery() => {
                 submissions.last.push_front(Submission { port, request: Request::Command { ticket, command } });
                 return;
             }
             Request::Command { ticket, command } => {
-                let refusal = journal.refusal().map(|reason| {
-                    let message = format!("{reason}. Nothing was changed");
-                    Fault::new(FaultKind::Refused, message)
-                });
+                let refusal = journal.refusal().map(|reason| refusal(&reason));
                 let sender_id = subscribers.sender_id(port);
                 let envelope = refusal.map_or_else(
                     || {
@@ -99,6 +105,10 @@ pub(super) fn take_in_commands(
             }
         }
     }
+}
+
+fn refusal(reason: &str) -> Fault {
+    Fault::new(FaultKind::Refused, format!("{reason}. Nothing was changed"))
 }
 
 /// `retry N` becomes the failed message again, to the object that it went to, as long as that exists; `dismiss N` must name one; `undo` and `redo` name the turn they take back.

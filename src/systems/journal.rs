@@ -2,6 +2,7 @@
 
 use super::alarm::Alarm;
 use super::pipeline::{Clock, Pipeline};
+use super::quarantine::Quarantine;
 use super::reflect::Outbox;
 use super::schedule::FrameSystems;
 use super::snapshots::{self, Dirty};
@@ -102,6 +103,13 @@ impl Journal {
         }
     }
 
+    /// Hands over that what is in quarantine under a key is not kept any longer.
+    pub(super) fn let_go(&self, key: Vec<u8>) {
+        if let Some(alembic) = &self.alembic {
+            alembic.let_go(key);
+        }
+    }
+
     fn note_durable(&mut self, outcomes: &[u64]) {
         self.ahead.extend(outcomes);
         while self.ahead.remove(&(self.durable + 1)) {
@@ -168,6 +176,7 @@ fn exchange_with_alembic(
     alarm: Res<Alarm>,
     mut journal: ResMut<Journal>,
     mut pipeline: ResMut<Pipeline>,
+    mut quarantine: ResMut<Quarantine>,
     mut outbox: ResMut<Outbox>,
 ) {
     let journal = &mut *journal;
@@ -211,10 +220,15 @@ fn exchange_with_alembic(
                 };
                 outbox.log(LogLevel::Warning, told);
             }
+            Reply::LetGo(keys) => {
+                for number in keys.iter().filter_map(|key| quarantine.note_gone(key)) {
+                    outbox.publish(StateUpdateEvent::LetGo { number });
+                }
+            }
             Reply::Room(room) => journal.note_room(room, &mut outbox),
         }
     }
-    let owes = !pipeline.journaling.is_empty() || !pipeline.settled.is_empty();
+    let owes = !pipeline.journaling.is_empty() || !pipeline.settled.is_empty() || quarantine.waits();
     journal.note_wait(owes, answered, (clock.monotonic)(), &alarm, &mut outbox);
 }
 

@@ -12,6 +12,7 @@ mod journal;
 mod pipeline;
 mod port;
 mod problems;
+mod quarantine;
 mod reflect;
 mod schedule;
 mod settle;
@@ -45,9 +46,10 @@ pub fn install_world(
     clock: Clock,
     waker: Waker,
 ) -> Result<Switchboard, VmError> {
-    app.set_error_handler(report_error);
+    keep_going(app);
     let (switchboard, submissions) = Switchboard::new(waker);
-    let Awakened { world_id, image, problems, past, pending, next_sequence, durable, ticks, report } = awakened;
+    let Awakened { world_id, image, problems, quarantine, past, pending, next_sequence, durable, ticks, report } =
+        awakened;
 
     let timers = timers::Timers::of(&image, &pending);
     let steps = steps::Steps::of(&image, ticks);
@@ -73,6 +75,7 @@ pub fn install_world(
     journal::plugin(app, alembic, durable, !report.clean_exit);
     deliver::plugin(app)?;
     problems::plugin(app, problems);
+    quarantine::plugin(app, quarantine);
     history::plugin(app, past);
     settle::plugin(app);
     timers::plugin(app, timers);
@@ -81,6 +84,25 @@ pub fn install_world(
     reflect::plugin(app, &report);
     schedule::plugin(app);
     Ok(switchboard)
+}
+
+/// [`install_world`] into an app that runs already: from a system that has all of it, in a schedule that is not [`Update`].
+///
+/// # Errors
+/// As for [`install_world`].
+pub fn install_in_running(
+    world: &mut World,
+    awakened: Awakened,
+    alembic: Alembic,
+    clock: Clock,
+    waker: Waker,
+) -> Result<Switchboard, VmError> {
+    // What installs builds on an app, and an app that runs lends only its world.
+    let mut app = App::empty();
+    std::mem::swap(app.world_mut(), world);
+    let installed = install_world(&mut app, awakened, alembic, clock, waker);
+    std::mem::swap(app.world_mut(), world);
+    installed
 }
 
 /// Whether a frame now would find something to do without being woken.
@@ -147,7 +169,13 @@ pub fn close_world(app: &mut App) {
     }
 }
 
-/// No error of a system ends the world.
+/// Sees to it that no error of a system ends the world.
+pub fn keep_going(app: &mut App) {
+    if app.get_error_handler().is_none() {
+        app.set_error_handler(report_error);
+    }
+}
+
 fn report_error(failure: BevyError, context: ErrorContext) {
     match failure.severity() {
         Severity::Panic => error(failure, context),

@@ -37,6 +37,7 @@ pub struct Busy;
 
 pub(super) enum Request {
     Command { ticket: u64, command: UICommand },
+    LetGo { ticket: u64, number: u64 },
     FullState,
     Open { sender_id: String, events: Sender<Event> },
 }
@@ -120,6 +121,14 @@ impl Port {
     pub fn send(&mut self, command: UICommand) -> Result<u64, Busy> {
         self.ticket += 1;
         self.submit(Request::Command { ticket: self.ticket, command })?;
+        Ok(self.ticket)
+    }
+
+    /// Asks that an entry of the quarantine is not kept any longer. Answers the ticket under which `CommandRefused` will come,
+    /// unless `LetGo` names the entry.
+    pub fn let_go(&mut self, number: u64) -> Result<u64, Busy> {
+        self.ticket += 1;
+        self.submit(Request::LetGo { ticket: self.ticket, number })?;
         Ok(self.ticket)
     }
 

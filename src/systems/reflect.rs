@@ -3,6 +3,7 @@
 use super::journal::Journal;
 use super::pipeline::Pipeline;
 use super::problems::Problems;
+use super::quarantine::Quarantine;
 use super::schedule::FrameSystems;
 use crate::components::{EntityObjects, ObjectData, ObjectIndex};
 use crate::object::{Event, EventBody, LogEvent, LogLevel, Object, ObjectRef, Objects, StateUpdateEvent, Status};
@@ -99,6 +100,7 @@ fn tell_subscribers(
     journal: Res<Journal>,
     pipeline: Res<Pipeline>,
     problems: Res<Problems>,
+    quarantine: Res<Quarantine>,
     mut outbox: ResMut<Outbox>,
     mut subscribers: ResMut<Subscribers>,
     mut told: ResMut<Told>,
@@ -108,6 +110,7 @@ fn tell_subscribers(
         waiting: pipeline.waiting() as u64,
         objects: index.len(),
         problems: problems.len(),
+        quarantined: quarantine.entries().len(),
         read_only: journal.read_only().map(ToString::to_string),
         unanswered_s: journal.unanswered_s(),
         room: journal.room(),
@@ -135,6 +138,7 @@ fn tell_subscribers(
                     objects: Arc::new(all),
                     tombstones: Arc::new(tombstones.collect()),
                     problems: Arc::new(problems.iter().cloned().collect()),
+                    quarantine: Arc::new(quarantine.entries().to_vec()),
                     status: told.0.clone(),
                 })
             })

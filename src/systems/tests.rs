@@ -225,6 +225,54 @@ fn what_was_deleted_is_told_by_its_last_name_also_after_a_restart() {
     assert_eq!((report.damages, report.world_hash), (vec![], hash));
 }
 
+/// Flips a bit of every record and snapshot that has a name.
+fn hurt(world: &Path, name: &[u8]) {
+    let data = world.join("data.mdb");
+    let mut bytes = std::fs::read(&data).unwrap();
+    let places: Vec<usize> = (0..bytes.len() - name.len()).filter(|at| bytes[*at..].starts_with(name)).collect();
+    assert!(!places.is_empty());
+    places.into_iter().for_each(|at| bytes[at] ^= 1);
+    std::fs::write(&data, bytes).unwrap();
+}
+
+#[test]
+fn what_is_in_quarantine_is_told_and_goes_when_it_is_let_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w");
+    let mut world = Bench::open(&path);
+    world.ask("create_point remote_one x=900").unwrap();
+    close_world(&mut world.app);
+    drop(world);
+    hurt(&path, b"remote_one");
+    let mut world = Bench::open(&path);
+    world.run_until(|replica| replica.status.quarantined > 0);
+    let told: Vec<u64> = world.replica.quarantine.iter().map(|entry| entry.number).collect();
+    assert_eq!((told.len(), told.last()), (world.replica.status.quarantined, Some(&(told.len() as u64))));
+    assert_eq!(world.port.let_go(1), Ok(1));
+    assert_eq!(world.port.let_go(1), Ok(2), "asked twice");
+    let left = &told[1..];
+    world.run_until(|replica| replica.status.quarantined == left.len());
+    assert_eq!(world.replica.quarantine.iter().map(|entry| entry.number).collect::<Vec<_>>(), left);
+    close_world(&mut world.app);
+    drop(world);
+    let (kept, _) = Reader::open(&path).unwrap().quarantine(&mut TickReplay::new()).unwrap();
+    assert_eq!(kept.len(), left.len());
+}
+
+#[test]
+fn an_entry_that_is_not_in_quarantine_cannot_be_let_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = Bench::open(&dir.path().join("w"));
+    let sent = world.port.let_go(3).unwrap();
+    world.app.update();
+    let refused = std::iter::from_fn(|| world.port.try_receive()).find_map(|received| match received {
+        Received::Event(EventBody::State(StateUpdateEvent::CommandRefused { ticket, fault })) => Some((ticket, fault)),
+        _ => None,
+    });
+    let (ticket, fault) = refused.unwrap();
+    assert!(ticket == sent && fault.message.contains("no entry 3"), "{fault:?}");
+}
+
 #[test]
 fn a_failed_message_is_tried_again_or_dismissed() {
     let dir = tempfile::tempdir().unwrap();

@@ -202,7 +202,8 @@ fn complete(mirror: &Mirror, state: &mut ConsoleState) -> bool {
             for id in mirror.image().ids() {
                 known.extend(selectors_of(mirror.image(), Some(id)));
             }
-            known.extend(["help", "objects", "problems", "undo", "redo", "quit"].map(ToString::to_string));
+            known
+                .extend(["help", "objects", "problems", "quarantine", "undo", "redo", "quit"].map(ToString::to_string));
             known
         }
         [selector, target, ..] if !state.line[..start].ends_with('@') => {

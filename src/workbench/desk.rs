@@ -1,7 +1,7 @@
 //! The desk: one port, what it was told, what is chosen; and the way of commands out.
 
 use super::errands::{Errand, Errands};
-use crate::language::console::{ConsoleLine, LocalCommand, fault_text, local_answer, parse_line};
+use crate::language::console::{ConsoleLine, LocalCommand, fault_text, local_answer, parse_line, quarantine_fault};
 use crate::morphic::{Hand, Mirror, Progress, Track, Viewpoint, command_line};
 use crate::object::{Name, ObjectId, Objects, Target, UICommand, Value};
 use crate::persistence::ImportFolder;
@@ -22,6 +22,8 @@ pub enum Command {
     Warn(String),
     /// The notice of an end without a close was read.
     PutNoticeAway,
+    /// What is in quarantine is shown, or not.
+    ShowQuarantine(bool),
 }
 
 impl Command {
@@ -58,6 +60,8 @@ pub struct Desk {
     waiting: VecDeque<String>,
     /// Whether the notice of an end without a close was put away.
     pub notice_is_away: bool,
+    /// Whether what is in quarantine is shown.
+    pub shows_quarantine: bool,
     /// Whether the user asked for the end.
     pub wants_to_quit: bool,
 }
@@ -78,6 +82,7 @@ impl Desk {
             importing: BTreeMap::new(),
             waiting: VecDeque::new(),
             notice_is_away: false,
+            shows_quarantine: false,
             wants_to_quit: false,
         }
     }
@@ -123,6 +128,7 @@ impl Desk {
                 Command::Send(command) => drop(self.send(command, None)),
                 Command::Select(id) => self.selected = id,
                 Command::PutNoticeAway => self.notice_is_away = true,
+                Command::ShowQuarantine(shows) => self.shows_quarantine = shows,
                 Command::Warn(sentence) => self.mirror.transcript.note("", &sentence, Progress::Warning),
             }
         }
@@ -180,11 +186,25 @@ impl Desk {
                 let image = self.mirror.image().clone();
                 self.errands.write(line.trim().into(), folder, image);
             }
+            Ok(ConsoleLine::Local(LocalCommand::LetGo(number))) => self.let_go(line.trim(), number),
             Ok(ConsoleLine::Local(command)) => {
-                let answer = local_answer(&command, self.mirror.image(), self.mirror.problems());
-                self.mirror.transcript.note(line.trim(), &answer, Progress::Note);
+                let (answer, progress) = match quarantine_fault(&command, self.mirror.replica()) {
+                    Some(fault) => (fault_text(&fault), Progress::Failed),
+                    None => (local_answer(&command, self.mirror.replica()), Progress::Note),
+                };
+                self.mirror.transcript.note(line.trim(), &answer, progress);
             }
             Err(fault) => self.mirror.transcript.note(line.trim(), &fault_text(&fault), Progress::Failed),
+        }
+    }
+
+    fn let_go(&mut self, line: &str, number: u64) {
+        match self.port.let_go(number) {
+            Ok(ticket) => {
+                self.mirror.transcript.sent(ticket, line.to_string());
+                self.mirror.await_let_go(number, ticket);
+            }
+            Err(busy @ Busy) => self.mirror.transcript.note(line, &busy.to_string(), Progress::Failed),
         }
     }
 

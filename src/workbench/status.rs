@@ -17,6 +17,8 @@ pub struct Figures {
     pub software: bool,
     /// Whether it is told that the world was not closed in order the last time.
     pub tells_unclean_exit: bool,
+    /// Whether what is in quarantine is shown.
+    pub shows_quarantine: bool,
 }
 
 /// The bar.
@@ -42,6 +44,15 @@ pub fn status_ui(ui: &mut Ui, status: &Status, figures: &Figures, commands: &mut
             count => words(format!("{} faults", thousands(count as u64)), tokens::RED),
         };
         ui.label(faults).on_hover_text("Failed messages that wait: `problems` lists them");
+        if status.quarantined > 0 {
+            let told = words(format!("■ {} in quarantine", thousands(status.quarantined as u64)), tokens::RED);
+            let why =
+                "Damaged records that were set aside when the world awoke. Click to look at them, or put them away";
+            let label = egui::Label::new(told).sense(egui::Sense::click());
+            if ui.add(label).on_hover_text(why).on_hover_cursor(egui::CursorIcon::PointingHand).clicked() {
+                commands.push(Command::ShowQuarantine(!figures.shows_quarantine));
+            }
+        }
         ui.label(words(format!("frame {:.1} ms", figures.frame_ms), tokens::SOFT));
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             ui.label(words(format!("{:.0} %", figures.zoom * 100.0), tokens::SOFT));
@@ -137,6 +148,20 @@ mod tests {
         for (status, text) in cases {
             bar(status, Figures::default()).get_by_label(text);
         }
+    }
+
+    #[test]
+    fn what_is_in_quarantine_is_a_button() {
+        let status = Status { quarantined: 3, ..Status::default() };
+        for shows in [false, true] {
+            let figures = Figures { shows_quarantine: shows, ..Figures::default() };
+            let mut harness = bar(status.clone(), figures);
+            harness.get_by_label("■ 3 in quarantine").click();
+            harness.run();
+            assert_eq!(*harness.state(), [Command::ShowQuarantine(!shows)]);
+        }
+        let bar = bar(Status::default(), Figures::default());
+        assert!(bar.query_by_label_contains("quarantine").is_none());
     }
 
     #[test]

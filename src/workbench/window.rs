@@ -2,13 +2,15 @@
 //!
 //! The window is a subscriber like any other. It draws when something happened, and sleeps otherwise.
 
-use super::console::{ConsoleState, console_ui, transcript_ui};
+use super::console::ConsoleState;
 use super::desk::{Command, Desk};
+use super::docks::docks_ui;
 use super::input::{hold_back, use_keys, use_mouse};
-use super::inspector::{InspectorState, inspector_ui};
-use super::objects::objects_ui;
-use super::status::{Figures, status_ui};
+use super::inspector::InspectorState;
+use super::quarantine::QuarantineState;
+use super::status::Figures;
 use super::style;
+use super::waking::{self, LOOK, Waking};
 use crate::morphic::{Bounds, Detail, Emphasis, Look, Stage, Viewpoint, color, tokens};
 use crate::object::ObjectId;
 use crate::systems::{Clock, FrameSystems, Switchboard, Waker, Work, finish_closing, start_closing};
@@ -57,22 +59,23 @@ impl LateWaker {
     }
 }
 
-/// The window around an installed world.
+/// The window around a world that is installed, or that wakes ([`Waking`]).
 pub struct WorkbenchPlugin {
     /// Shown in the title.
     pub world_name: String,
-    /// The waker that the world was installed with.
+    /// The waker that the world is installed with.
     pub waker: LateWaker,
 }
 
 /// What the panels remember.
 #[derive(Resource, Default)]
 pub(super) struct Panels {
-    console: ConsoleState,
-    inspector: InspectorState,
+    pub(super) console: ConsoleState,
+    pub(super) inspector: InspectorState,
+    pub(super) quarantine: QuarantineState,
     /// Whether the list shows built-in objects.
-    built_in: bool,
-    figures: Figures,
+    pub(super) built_in: bool,
+    pub(super) figures: Figures,
     frame_start: Duration,
     /// Where the world shows between the panels, in logical pixels.
     pub(super) hole: Option<Bounds>,
@@ -94,6 +97,7 @@ pub(super) struct Panels {
 
 impl Plugin for WorkbenchPlugin {
     fn build(&self, app: &mut App) {
+        crate::systems::keep_going(app);
         let window = Window {
             title: format!("{} – Living Workbench", self.world_name),
             name: Some("living-workbench".into()),
@@ -112,28 +116,41 @@ impl Plugin for WorkbenchPlugin {
         let log = bevy::log::LogPlugin { filter: LOG.into(), ..default() };
         // An idle window draws no second frame: what the first one waits for has to be there.
         let render = bevy::render::RenderPlugin { synchronous_pipeline_compilation: true, ..default() };
+        let longest = if app.world().contains_resource::<Waking>() { LOOK } else { SLEEP };
         app.add_plugins(plugins.set(windows).set(log).set(render))
             .add_plugins(EguiPlugin::default())
             .insert_resource(RenderErrorHandler(on_render_error))
             .insert_resource(ClearColor(color(tokens::GROUND)))
-            .insert_resource(WinitSettings {
-                focused_mode: UpdateMode::reactive_low_power(SLEEP),
-                unfocused_mode: UpdateMode::reactive_low_power(SLEEP),
-            })
+            .insert_resource(resting(longest))
             .insert_resource(self.waker.clone())
             .init_resource::<Panels>()
             .init_resource::<Stage>()
             .add_systems(PreStartup, own_the_root.after(EguiStartupSet::InitContexts))
-            .add_systems(Startup, (bind_waker, open_desk, name_adapter))
+            .add_systems(Startup, (bind_waker, apply_style, name_adapter))
+            .add_systems(Startup, open_desk.run_if(resource_exists::<Switchboard>))
             .add_systems(
                 PreUpdate,
                 drop_unchanged_modifiers.after(EguiPreUpdateSet::ProcessInput).before(EguiPreUpdateSet::BeginPass),
             )
-            .add_systems(Update, (receive_events, use_keys, use_mouse, draw_world).chain().after(FrameSystems::Reflect))
-            .add_systems(PostUpdate, draw_panels.before(EguiPostUpdateSet::ProcessOutput))
-            .add_systems(PostUpdate, pace_frames.after(EguiPostUpdateSet::ProcessOutput))
-            .add_systems(First, (start_frame, fit_the_screen))
-            .add_systems(Last, (close_when_asked, end_frame).chain());
+            .add_systems(First, fit_the_screen)
+            .add_systems(First, start_frame.run_if(resource_exists::<Desk>))
+            .add_systems(
+                Update,
+                (receive_events, use_keys, use_mouse, draw_world)
+                    .chain()
+                    .after(FrameSystems::Reflect)
+                    .run_if(resource_exists::<Desk>),
+            )
+            .add_systems(
+                PostUpdate,
+                draw_panels.run_if(resource_exists::<Desk>).before(EguiPostUpdateSet::ProcessOutput),
+            )
+            .add_systems(
+                PostUpdate,
+                pace_frames.run_if(resource_exists::<Desk>).after(EguiPostUpdateSet::ProcessOutput),
+            )
+            .add_systems(Last, (close_when_asked, end_frame).chain().run_if(resource_exists::<Desk>));
+        waking::plugin(app);
     }
 
     fn cleanup(&self, app: &mut App) {
@@ -156,17 +173,30 @@ fn bind_waker(late: Res<LateWaker>, proxy: Res<EventLoopProxyWrapper>) {
     }));
 }
 
-fn open_desk(
-    mut commands: Commands,
-    switchboard: Res<Switchboard>,
-    late: Res<LateWaker>,
-    mut contexts: Query<&mut EguiContext>,
-) -> Result {
-    commands.insert_resource(Desk::new(switchboard.connect("window")?, late.waker()));
+fn apply_style(mut contexts: Query<&mut EguiContext>) {
     for mut context in &mut contexts {
         style::apply(context.get_mut());
     }
+}
+
+/// Connects to a world that is installed.
+pub(super) fn open_desk(
+    mut commands: Commands,
+    switchboard: Res<Switchboard>,
+    late: Res<LateWaker>,
+    mut rest: ResMut<WinitSettings>,
+    mut redraws: MessageWriter<RequestRedraw>,
+) -> Result {
+    commands.insert_resource(Desk::new(switchboard.connect("window")?, late.waker()));
+    *rest = resting(SLEEP);
+    redraws.write(RequestRedraw);
     Ok(())
+}
+
+/// How long the window sleeps at most while nothing happens.
+fn resting(longest: Duration) -> WinitSettings {
+    let mode = UpdateMode::reactive_low_power(longest);
+    WinitSettings { focused_mode: mode, unfocused_mode: mode }
 }
 
 /// On a screen that is smaller than the window, the window takes what there is.
@@ -206,6 +236,9 @@ fn on_render_error(error: &RenderError, world: &mut World, _: &mut World) -> Ren
     }
     if let Some(mut desk) = world.get_resource_mut::<Desk>() {
         desk.wants_to_quit = true;
+    }
+    if let Some(mut waking) = world.get_resource_mut::<Waking>() {
+        waking.wants_to_quit = true;
     }
     RenderErrorPolicy::StopRendering
 }
@@ -291,6 +324,7 @@ fn draw_panels(
     let desk = &mut *desk;
     let panels = &mut *panels;
     panels.figures.zoom = desk.view.zoom;
+    panels.figures.shows_quarantine = desk.shows_quarantine;
     panels.figures.tells_unclean_exit =
         desk.mirror.status().unclean_exit && !desk.notice_is_away && panels.frame_start < NOTICE;
     let (context, input, output) = &mut *egui;
@@ -303,7 +337,7 @@ fn draw_panels(
         if released && let Some(focused) = root.memory(|memory| memory.focused()) {
             root.memory_mut(|memory| memory.surrender_focus(focused));
         }
-        panels.hole = Some(panels_ui(root, desk, panels, &mut commands));
+        panels.hole = Some(docks_ui(root, desk, panels, &mut commands));
     });
     let root = full.viewport_output.get(&egui::ViewportId::ROOT);
     // The transcript follows its end a frame late, and a letter that was never drawn before is on the screen a frame late.
@@ -327,43 +361,6 @@ fn start_frame(mut panels: ResMut<Panels>, clock: Res<Clock>) {
 fn end_frame(mut panels: ResMut<Panels>, clock: Res<Clock>) {
     let spent = (clock.monotonic)().saturating_sub(panels.frame_start);
     panels.figures.frame_ms = (spent.as_secs_f32() * 10_000.0).round() / 10.0;
-}
-
-/// All docks. Answers the hole in the middle.
-fn panels_ui(root: &mut egui::Ui, desk: &Desk, panels: &mut Panels, commands: &mut Vec<Command>) -> Bounds {
-    let width = root.available_width();
-    let bar = egui::Panel::bottom("status")
-        .exact_size(24.0)
-        .frame(style::dock(0).inner_margin(egui::Margin::symmetric(12, 0)));
-    bar.show(root, |ui| status_ui(ui, desk.mirror.status(), &panels.figures, commands));
-    if width >= 800.0 {
-        let dock = egui::Panel::right("inspector").default_size(360.0).size_range(280.0..=560.0).frame(style::dock(12));
-        dock.show(root, |ui| {
-            ui.set_width(ui.available_width()); // a dock keeps its width, whatever stands in it
-            inspector_ui(ui, &desk.mirror, desk.selected, &mut panels.inspector, commands);
-        });
-    }
-    if width >= 1_100.0 {
-        let dock = egui::Panel::left("objects").default_size(220.0).size_range(160.0..=400.0).frame(style::dock(8));
-        dock.show(root, |ui| {
-            ui.set_width(ui.available_width());
-            objects_ui(ui, &desk.mirror, desk.selected, &mut panels.built_in, commands);
-        });
-    }
-    let dock = egui::Panel::bottom("transcript")
-        .resizable(true)
-        .default_size(216.0)
-        .size_range(96.0..=600.0)
-        .frame(style::dock(10));
-    dock.show(root, |ui| {
-        egui::Panel::bottom("console").frame(egui::Frame::NONE).show_separator_line(false).show(ui, |ui| {
-            ui.add_space(6.0);
-            console_ui(ui, &desk.mirror, &mut panels.console, commands);
-        });
-        transcript_ui(ui, &desk.mirror, commands);
-    });
-    let hole = root.available_rect_before_wrap();
-    Bounds { min: [hole.left(), hole.top()], max: [hole.right(), hole.bottom()] }
 }
 
 /// Asks for the next frame only where something goes on by itself.

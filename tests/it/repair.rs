@@ -119,7 +119,8 @@ fn what_is_in_quarantine_is_told_shown_and_let_go() {
     let find = |what: &str| 1 + entries.iter().position(|line| line.contains(what)).unwrap_or_else(|| panic!("{said}"));
     let (outcome, snapshot) = (find("(outcome of message 6)"), find("snapshot of "));
     assert!(entries[outcome - 1].contains("its checksum is wrong") && entries[outcome - 1].contains("lost"), "{said}");
-    assert!(entries[snapshot - 1].contains("nothing is lost"), "{said}");
+    // The records that made it are damaged as well.
+    assert!(entries[snapshot - 1].contains("no such object is in the world"), "{said}");
     let (code, shown) = quarantine(&world, &[&outcome.to_string()]);
     assert!(code == Some(0) && shown.contains("message 6") && shown.contains("00000000  48 57 01 02"), "{shown}");
 
@@ -131,4 +132,46 @@ fn what_is_in_quarantine_is_told_shown_and_let_go() {
     assert!(left.contains("snapshot of "), "{left}");
     let (code, said) = quarantine(&world, &["99", "--let-go"]);
     assert!(code == Some(1) && said.contains("no entry 99"), "{said}");
+}
+
+#[test]
+fn the_console_lists_shows_and_lets_go_what_is_in_quarantine() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = dir.path().join("world");
+    assert_eq!(answers(&world, TEACH).1, Some(0));
+    let (told, code) = answers(&world, b"quarantine\nquarantine 1\n");
+    assert_eq!((told[0]["result"].as_array().map(Vec::len), code), (Some(0), Some(1)), "{told:?}");
+    assert_eq!(told[1]["error"]["message"], "nothing is in quarantine");
+
+    let data = world.join("data.mdb");
+    let mut bytes = fs::read(&data).unwrap();
+    let places: Vec<usize> = (0..bytes.len() - 10).filter(|at| bytes[*at..].starts_with(b"remote_one")).collect();
+    places.into_iter().for_each(|at| bytes[at] ^= 1);
+    fs::write(&data, &bytes).unwrap();
+    let (told, code) = answers(&world, b"quarantine\n");
+    let entries = told[0]["result"].as_array().unwrap();
+    assert!(code == Some(0) && entries.len() > 2, "{told:?}");
+    let find = |field: &str, is: serde_json::Value| entries.iter().find(|entry| entry[field] == is).unwrap();
+    let outcome = find("kind", "outcome".into());
+    assert_eq!((&outcome["seq"], &outcome["now"]), (&6.into(), &"lost".into()), "{outcome}");
+    assert!(outcome["bytes"].as_str().unwrap().starts_with("48570102"), "{outcome}");
+    let number = &outcome["number"];
+
+    // Each answer is told of the world as the lines before left it.
+    let lines = format!(
+        "quarantine {number}\nquarantine {number} rebuild\nquarantine {number} let-go\nquarantine {number}\n\
+         quarantine {number} let-go\nquarantine\n"
+    );
+    let (told, code) = answers(&world, lines.as_bytes());
+    assert_eq!(code, Some(1), "{told:?}");
+    assert_eq!(told[0]["result"]["position"], outcome["position"]);
+    assert!(told[1]["result"].as_str().unwrap().contains("it can't be rebuilt"), "{told:?}");
+    assert!(told[2]["result"].as_str().unwrap().contains("is not kept any longer"), "{told:?}");
+    assert_eq!((&told[3]["status"], &told[4]["status"]), (&"refused".into(), &"refused".into()), "{told:?}");
+    assert_eq!(told[5]["result"].as_array().map(Vec::len), Some(entries.len() - 1));
+    let mut command = workbench(["--headless", "--world"]);
+    command.arg(&world);
+    let said = String::from_utf8(run(command, b"quarantine\nquarantine 1\n").stdout).unwrap();
+    assert!(said.contains("found") && said.contains("`quarantine N let-go` keeps it no longer"), "{said}");
+    assert!(said.contains("00000000  48 57 01"), "{said}");
 }

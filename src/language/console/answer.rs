@@ -1,10 +1,11 @@
 //! How outcomes, problems and help read in plain words.
 
 use super::line::LocalCommand;
+use super::quarantine::quarantine_answer;
 use crate::language::native::{NATIVES, native_spec};
 use crate::object::{
-    Change, Edit, EditKind, Envelope, Fault, MapKey, Name, Objects, Outcome, Problem, Slot, SlotContent, Target, Value,
-    shortened,
+    Argument, Change, Edit, EditKind, Envelope, Fault, MapKey, Name, Objects, Outcome, Problem, Replica, Slot,
+    SlotContent, Target, Value, shortened,
 };
 use std::fmt::Write;
 
@@ -14,12 +15,18 @@ const COLUMNS: usize = 60;
 const EDITS_SHOWN: usize = 4;
 
 /// Words of the console itself, and what they do.
-const CONSOLE_WORDS: [(&str, &str); 10] = [
+const CONSOLE_WORDS: [(&str, &str); 11] = [
     ("help", "help\n  Shows how a line looks; `help SELECTOR` explains a message."),
     ("objects", "objects\n  Lists every object."),
     ("problems", "problems\n  Lists the failed messages that wait."),
     ("retry", "retry N\n  Sends the failed message with this number again."),
     ("dismiss", "dismiss N\n  Lets the failed message with this number go."),
+    (
+        "quarantine",
+        "quarantine, quarantine N\n  Lists what was damaged and set aside, or shows the entry with this number, with its bytes.\n\
+         quarantine N rebuild\n  Says whether what it belonged to was made anew from the log, or why it can't be.\n\
+         quarantine N let-go\n  Keeps the entry no longer.",
+    ),
     (
         "export",
         "export FOLDER\n  Writes the objects of the world to files, one each; docs/object-files.md is their form.",
@@ -33,8 +40,12 @@ const CONSOLE_WORDS: [(&str, &str); 10] = [
     ("quit", "quit\n  Ends the program, once everything is on disk."),
 ];
 
+/// Characters of an argument in the line of a message; an import carries whole files.
+const ARGUMENT_SHOWN: usize = 1_000;
+
 /// What a local command answers. Those that a console carries out itself, on files or by ending, answer nothing.
-pub fn local_answer(command: &LocalCommand, objects: &dyn Objects, problems: &[Problem]) -> String {
+pub fn local_answer(command: &LocalCommand, replica: &Replica) -> String {
+    let Replica { image: objects, problems, .. } = replica;
     match command {
         LocalCommand::Help(selector) => help_text(selector.as_deref()),
         LocalCommand::Objects => objects_text(objects),
@@ -43,7 +54,37 @@ pub fn local_answer(command: &LocalCommand, objects: &dyn Objects, problems: &[P
             let lines = problems.iter().map(|problem| problem_text(problem, objects));
             lines.collect::<Vec<_>>().join("\n")
         }
-        LocalCommand::Import(_) | LocalCommand::Export(_) | LocalCommand::Quit => String::new(),
+        LocalCommand::Quarantine(_) | LocalCommand::Rebuild(_) => quarantine_answer(command, replica),
+        LocalCommand::LetGo(_) | LocalCommand::Import(_) | LocalCommand::Export(_) | LocalCommand::Quit => {
+            String::new()
+        }
+    }
+}
+
+/// A message in a line, as the log lists it.
+pub fn envelope_line(envelope: &Envelope, objects: &dyn Objects) -> String {
+    let target = match &envelope.target {
+        Target::Name(name) => name.clone(),
+        Target::Id(id) => objects.title(*id),
+    };
+    let argument = |argument: &Argument| {
+        let value = argument.value.resolve(objects).map_or_else(|name| format!("@{name}"), |of| of.text(objects));
+        let value = shortened(&value, ARGUMENT_SHOWN);
+        argument.name.as_ref().map_or_else(|| format!(" {value}"), |name| format!(" {name}={value}"))
+    };
+    let args: String = envelope.args.iter().map(argument).collect();
+    format!("{} {target}{args}  from {}", envelope.selector, envelope.sender_id)
+}
+
+/// What came of a message in a line, as the log lists it.
+pub fn outcome_line(outcome: &Outcome, objects: &dyn Objects) -> String {
+    match outcome {
+        Outcome::Completed { result, changes, .. } => match (change_lines(changes, objects).as_slice(), result) {
+            ([], Value::Nil) => "done".to_string(),
+            ([], result) => result_text(result, objects).lines().next().unwrap_or_default().to_string(),
+            (lines, _) => lines.join("; "),
+        },
+        Outcome::Failed(fault) => format!("failed: {}", fault.message),
     }
 }
 
@@ -105,6 +146,7 @@ pub fn help_text(selector: Option<&str>) -> String {
          create_point point                 makes an object\n  \
          = world.point.x + 1                evaluates Luau\n  \
          objects, problems, retry N, dismiss N, undo, undo N, redo\n  \
+         quarantine, quarantine N, quarantine N rebuild, quarantine N let-go\n  \
          import FOLDER, export FOLDER, help SELECTOR, quit\n\
          Every object answers:",
     );

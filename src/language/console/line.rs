@@ -26,6 +26,12 @@ pub enum LocalCommand {
     Objects,
     /// `problems`.
     Problems,
+    /// `quarantine`, `quarantine N`.
+    Quarantine(Option<u64>),
+    /// `quarantine N rebuild`.
+    Rebuild(u64),
+    /// `quarantine N let-go`.
+    LetGo(u64),
     /// `import FOLDER`.
     Import(String),
     /// `export FOLDER`.
@@ -60,6 +66,7 @@ pub fn parse_line(text: &str) -> Result<ConsoleLine, Fault> {
         ("help", selector) => return Ok(ConsoleLine::Local(LocalCommand::Help(Some(selector.to_string())))),
         ("objects", "") => return Ok(ConsoleLine::Local(LocalCommand::Objects)),
         ("problems", "") => return Ok(ConsoleLine::Local(LocalCommand::Problems)),
+        ("quarantine", rest) => return quarantine(rest).map(ConsoleLine::Local),
         ("quit" | "exit", "") => return Ok(ConsoleLine::Local(LocalCommand::Quit)),
         ("import" | "export", "") => {
             return Err(syntax(&format!("`{first}` takes a folder of object files, as in: {first} shapes")));
@@ -99,6 +106,20 @@ pub fn parse_line(text: &str) -> Result<ConsoleLine, Fault> {
         args.push(reader.argument()?);
     }
     Ok(ConsoleLine::Message(UICommand { target, selector, args }))
+}
+
+fn quarantine(rest: &str) -> Result<LocalCommand, Fault> {
+    let mut words = rest.split_whitespace();
+    let Some(first) = words.next() else { return Ok(LocalCommand::Quarantine(None)) };
+    let entry = |number| match (words.next(), words.next()) {
+        (None, _) => Some(LocalCommand::Quarantine(Some(number))),
+        (Some("rebuild"), None) => Some(LocalCommand::Rebuild(number)),
+        (Some("let-go"), None) => Some(LocalCommand::LetGo(number)),
+        _ => None,
+    };
+    first.parse().ok().and_then(entry).ok_or_else(|| {
+        syntax("`quarantine` takes the number of an entry: quarantine 1, quarantine 1 rebuild, quarantine 1 let-go")
+    })
 }
 
 /// A path as it was meant: quotes around it are for spaces.
@@ -435,6 +456,22 @@ mod tests {
     }
 
     #[test]
+    fn the_quarantine_is_asked_by_numbers() {
+        let cases = [
+            ("quarantine", LocalCommand::Quarantine(None)),
+            ("quarantine 12", LocalCommand::Quarantine(Some(12))),
+            ("quarantine 1  rebuild ", LocalCommand::Rebuild(1)),
+            ("quarantine 2 let-go", LocalCommand::LetGo(2)),
+        ];
+        for (line, command) in cases {
+            assert_eq!(parse_line(line), Ok(ConsoleLine::Local(command)), "{line}");
+        }
+        for line in ["quarantine -1", "quarantine 1 rebuilt", "quarantine 1 let-go now", "quarantine 1 2"] {
+            assert!(parse_line(line).unwrap_err().message.contains("the number of an entry"), "{line}");
+        }
+    }
+
+    #[test]
     fn each_wrong_line_gets_its_own_sentence() {
         let lines = [
             ("Move point", "names are made of"),
@@ -447,6 +484,7 @@ mod tests {
             ("set point x=\"a\"b", "a space is missing"),
             ("set point x=\"\\q\"", "escapes are"),
             ("retry it", "number of a failed message"),
+            ("quarantine point", "number of an entry"),
             ("import", "a folder of object files, as in: import"),
             ("export ", "a folder of object files, as in: export"),
             ("=", "an expression"),

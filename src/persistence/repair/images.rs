@@ -282,6 +282,7 @@ fn run(image: &mut Image, step: &WireStep, ticker: &mut dyn Ticker) {
 
 /// The message that a record concerns and what it holds.
 fn read(raw: &RawFile, position: u64, linked: &Linked) -> Option<(u64, Body)> {
+    raw.progress.note_record();
     let bytes = raw.read(linked.at, linked.length);
     let sequence = record::decode(&bytes, Some(position)).ok()?.sequence;
     let body = decoding::log_record(position, &bytes).link.ok()?.body.ok()?;

@@ -17,7 +17,7 @@ use super::wire_message::WireMeta;
 use super::wire_object::from_bytes;
 use super::witness;
 use super::writer::LogEnd;
-use super::{OpenError, Ticker, decoding, record, world_hash};
+use super::{OpenError, Progress, Ticker, decoding, record, world_hash};
 use crate::object::{Envelope, Image, ObjectId, Objects};
 use chain::{Linked, Log};
 use images::{Images, Stand};
@@ -109,17 +109,26 @@ impl Repair {
     /// # Errors
     /// There is no world, another process has it, it is of a newer program, or its file can't be read at all.
     pub fn survey(dir: &Path, ticker: &mut dyn Ticker) -> Result<Self, OpenError> {
+        Self::survey_watched(dir, ticker, &Progress::new())
+    }
+
+    /// [`survey`](Self::survey), while `progress` tells how far it is; later it tells the same of [`rebuild`](Self::rebuild).
+    ///
+    /// # Errors
+    /// As for [`survey`](Self::survey).
+    pub fn survey_watched(dir: &Path, ticker: &mut dyn Ticker, progress: &Progress) -> Result<Self, OpenError> {
         match folder::survey(dir)? {
             Ground::World => {}
             Ground::Free => return Err(OpenError::Absent(dir.to_path_buf())),
             Ground::Taken => return Err(OpenError::NotAWorld(dir.to_path_buf())),
         }
         let lock = lock(dir)?;
-        let raw = RawFile::open(dir).map_err(|error| unusable(dir, &error))?;
+        let raw = RawFile::open(dir, progress).map_err(|error| unusable(dir, &error))?;
         let newer = |needs: String| OpenError::Newer { path: dir.to_path_buf(), needs };
         let mut finds = raw.records().map_err(newer)?;
         let (archived, archive_faults) = raw.archived().map_err(newer)?;
         finds.extend(archived);
+        progress.begin_joining(finds.len() as u64);
         let trees = Trees::read(&raw);
         let mut metas = metas(&raw, &mut finds).map_err(newer)?;
         let is_of_world = |id: &Uuid| metas.is_empty() || metas.iter().any(|meta| meta.wire.world_id == *id);
@@ -144,12 +153,15 @@ impl Repair {
         let told_id = meta.map(|meta| meta.wire.world_id).or(seen.map(|(id, _)| id));
         let world_id = told_id.unwrap_or_else(|| identity_of(&finds));
         let snapshots = snapshots(&finds, end);
+        progress.begin_joining(log.records.len() as u64);
         ticker.begin(world_id);
         let mut images = Images::of_log(&raw, &mut log, ticker);
         let holes = log.lost();
         let whole_set = whole_set(&raw, &trees, &metas, &snapshots, &images, end);
         let is_whole_set = whole_set.is_some();
         if !holes.is_empty() || is_whole_set {
+            let from = whole_set.as_ref().map_or(0, |(_, through)| through + 1);
+            progress.expect_records(log.records.range(from..).count() as u64);
             ticker.begin(world_id);
             match whole_set {
                 Some((stands, through)) => images.take_set(&raw, &log, stands, through, ticker),

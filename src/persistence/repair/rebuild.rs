@@ -14,7 +14,7 @@ use crate::persistence::source::{ReadError, Source, read_meta};
 use crate::persistence::store::{MAP_BYTES, Protocol, Store};
 use crate::persistence::wire_message::WireLost;
 use crate::persistence::wire_object::write_to;
-use crate::persistence::{OpenError, Progress, Snapshot, Ticker, VerifyReport, world_hash};
+use crate::persistence::{OpenError, Snapshot, Ticker, VerifyReport, world_hash};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -55,8 +55,9 @@ impl Repair {
         let store = Store::open(site.path(), MAP_BYTES, Protocol::Plain).map_err(|error| store_error(to, error))?;
         let message = self.write(&store, site.path(), now_ms, ticker);
         store.close();
+        self.raw.progress.begin_check();
         let message = message.map_err(|error| read_error(to, error))?;
-        let report = Reader::open(site.path())?.verify(ticker)?;
+        let report = Reader::open_watched(site.path(), &self.raw.progress)?.verify(ticker)?;
         let differs = (report.world_hash != self.plan.world_hash).then(|| "its objects are others".to_string());
         if let Some(reason) = report.damages.first().map(ToString::to_string).or(differs) {
             return Err(unusable(to, &format!("the new world was checked and is not right: {reason}")));
@@ -67,12 +68,16 @@ impl Repair {
     }
 
     fn write(&self, store: &Store, to: &Path, now_ms: u64, ticker: &mut dyn Ticker) -> Result<Option<u64>, ReadError> {
+        self.raw.progress.begin_writing(self.log.end);
         self.write_log(store, now_ms).map_err(ReadError::Damaged)?;
+        self.raw.progress.begin_check();
         let replay = {
             let txn = store.read()?;
             let meta = read_meta(&txn, &store.dbs)?;
-            let (progress, archive) = (Progress::new(), Archive::of_world(to, &meta));
-            Replay::whole_log(&Source::new(&txn, &store.dbs, &archive, &meta, &progress), ticker)?
+            let archive = Archive::of_world(to, &meta);
+            let source = Source::new(&txn, &store.dbs, &archive, &meta, &self.raw.progress);
+            source.announce_whole_log();
+            Replay::whole_log(&source, ticker)?
         };
         let Replay { mut ledger, mut image, .. } = replay;
         if world_hash(&image) != world_hash(self.images.of_log_alone()) {
@@ -116,6 +121,7 @@ impl Repair {
                 })?,
             };
             ledger.last = position;
+            self.raw.progress.note_record();
             if batch.heartwood.size() >= BATCH_BYTES {
                 store.write(&batch, &ledger.meta(false)?, false)?;
                 batch.heartwood.clear();

@@ -3,6 +3,7 @@
 //! come from its segments.
 
 use crate::object::{Object, ObjectId};
+use crate::persistence::Progress;
 use crate::persistence::archive::{Archive, Flaw, Unpacked};
 use crate::persistence::record::{self, Kind, Record, RecordError};
 use crate::persistence::store::DATA_FILE;
@@ -48,6 +49,8 @@ pub(super) struct RawFile {
     file: RefCell<File>,
     pub(super) length: u64,
     archive: Archive,
+    /// How far the work on it is.
+    pub(super) progress: Progress,
 }
 
 /// The place of an archived record: this, and its position.
@@ -55,10 +58,10 @@ const ARCHIVED: u64 = 1 << 63;
 
 impl RawFile {
     /// Opens the data file of a world, and the archive beside it.
-    pub(super) fn open(dir: &Path) -> io::Result<Self> {
+    pub(super) fn open(dir: &Path, progress: &Progress) -> io::Result<Self> {
         let file = File::open(dir.join(DATA_FILE))?;
         let length = file.metadata()?.len();
-        Ok(Self { file: RefCell::new(file), length, archive: Archive::found(dir) })
+        Ok(Self { file: RefCell::new(file), length, archive: Archive::found(dir), progress: progress.clone() })
     }
 
     /// The bytes of a piece, as far as the file reaches. What the disk refuses counts as zeros.
@@ -92,6 +95,7 @@ impl RawFile {
     /// # Errors
     /// A record is whole, and this program too old for it.
     pub(super) fn records(&self) -> Result<Vec<Find>, String> {
+        self.progress.begin_search(self.length);
         let mut finds = Vec::new();
         let mut base = 0;
         while base < self.length {
@@ -124,6 +128,7 @@ impl RawFile {
                     _ => from = place + 1,
                 }
             }
+            self.progress.note_searched(next - base);
             base = next;
         }
         Ok(finds)

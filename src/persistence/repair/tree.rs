@@ -97,7 +97,9 @@ impl Trees {
     pub(super) fn differences(&self, raw: &RawFile, log: &Log, horizon: u64, snapshots: &BTreeSet<u64>) -> Vec<String> {
         let mut faults = Vec::new();
         if let Some(places) = self.of("heartwood") {
+            raw.progress.begin_comparing(places.len() as u64);
             let crc = |place: &Place| {
+                raw.progress.note_record();
                 let position = u64::from_be_bytes(place.key.as_slice().try_into().ok()?);
                 let bytes = raw.read(place.at, place.length);
                 let record = record::decode(&bytes, Some(position)).ok()?;

@@ -262,11 +262,11 @@ fn a_backup_has_the_archive_too() {
     fs::create_dir(&dir).unwrap();
     let (before, _) = world(&dir, 60);
     archive(&dir, 40);
-    copy_world(&dir, &copy, 5, &mut Counting).unwrap();
+    copy_world(&dir, &copy, 5, &mut Counting, &Progress::new()).unwrap();
     assert_eq!(log(&copy), before);
     fs::remove_file(&segments(&dir)[1]).unwrap();
     let again = parent.path().join("again");
-    assert!(copy_world(&dir, &again, 5, &mut Counting).unwrap_err().is_damage());
+    assert!(copy_world(&dir, &again, 5, &mut Counting, &Progress::new()).unwrap_err().is_damage());
     assert!(!again.exists());
 }
 

@@ -161,7 +161,7 @@ fn read(dir: &Path, sharing: Sharing) -> [Result<Replay, ReadError>; 2] {
     source.announce_whole_log();
     let read = [Replay::awakening(&source, &mut Counting), Replay::whole_log(&source, &mut Counting)];
     if read.iter().all(Result::is_ok) {
-        let ((records, of), (ticks, of_ticks)) = (progress.records(), progress.ticks());
+        let ((records, of), (ticks, of_ticks)) = (progress.steps(), progress.ticks());
         assert_eq!(records, of, "all that was announced was read");
         let is_whole = read.iter().flatten().all(|replay| replay.wounds.is_empty());
         assert!(ticks == of_ticks || !is_whole, "{ticks} of {of_ticks} ticks");

@@ -20,9 +20,13 @@ fn bodies(dir: &Path) -> Vec<Entry> {
 /// Repairs a world, checks what always holds, and answers the plan and the log of the new one.
 fn repaired(dir: &Path) -> (RepairPlan, Vec<Entry>, Image) {
     let before = files(dir);
-    let repair = Repair::survey(dir, &mut Counting).unwrap();
+    let progress = Progress::new();
+    let is_told_to_its_end = || progress.steps().0 == progress.steps().1;
+    let repair = Repair::survey_watched(dir, &mut Counting, &progress).unwrap();
+    assert!(is_told_to_its_end(), "{progress}");
     let to = dir.with_extension("new");
     let made = repair.rebuild(&to, 77, &mut Counting).unwrap();
+    assert!(is_told_to_its_end(), "{progress}");
     let plan = repair.plan.clone();
     drop(repair);
     assert_eq!(files(dir), before, "the damaged world stays as it is");
