@@ -112,7 +112,7 @@ impl Journal {
 pub(crate) fn answer(alembic: &Alembic) -> (Vec<u64>, Vec<u64>) {
     match alembic.replies().recv().expect("an answer") {
         Reply::Durable { envelopes, outcomes, .. } => (envelopes, outcomes),
-        Reply::Room(_) => (Vec::new(), Vec::new()),
+        Reply::Room(_) | Reply::LetGo(_) => (Vec::new(), Vec::new()),
         Reply::ReadOnly(reason) | Reply::Writable(reason) => panic!("{reason}"),
     }
 }

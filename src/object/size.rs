@@ -1,6 +1,9 @@
 //! How many bytes things take, about as many as their records: what bounds are measured in.
 
-use super::{Change, Edit, MapKey, MethodVersion, Name, Object, ObjectRef, Outcome, Slot, SlotContent, Value};
+use super::{
+    Argument, Change, Edit, Envelope, Literal, MapKey, MethodVersion, Name, Object, ObjectRef, Outcome, Post, Slot,
+    SlotContent, Target, UICommand, Value,
+};
 
 /// What each part takes beside its own content.
 const PART: usize = 16;
@@ -24,6 +27,48 @@ impl MapKey {
             Self::Text(text) => PART + text.len(),
             _ => PART,
         }
+    }
+}
+
+impl Literal {
+    /// Bytes with all that is nested.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Value(value) => value.bytes(),
+            Self::Named(name) => PART + name.len(),
+            Self::List(items) => PART + items.iter().map(Self::bytes).sum::<usize>(),
+            Self::Map(entries) => PART + entries.iter().map(|(key, item)| key.bytes() + item.bytes()).sum::<usize>(),
+        }
+    }
+}
+
+fn message_bytes(target: &Target, selector: &Name, args: &[Argument]) -> usize {
+    let target = match target {
+        Target::Name(name) => name.len(),
+        Target::Id(_) => PART,
+    };
+    let argument = |Argument { name, value }: &Argument| name.as_ref().map_or(0, |name| name.len()) + value.bytes();
+    PART + target + selector.len() + args.iter().map(argument).sum::<usize>()
+}
+
+impl UICommand {
+    /// Bytes of all that it says.
+    pub fn bytes(&self) -> usize {
+        message_bytes(&self.target, &self.selector, &self.args)
+    }
+}
+
+impl Envelope {
+    /// Bytes of the message with its ids.
+    pub fn bytes(&self) -> usize {
+        2 * PART + self.sender_id.len() + message_bytes(&self.target, &self.selector, &self.args)
+    }
+}
+
+impl Post {
+    /// Bytes of all that it says.
+    pub fn bytes(&self) -> usize {
+        2 * PART + self.selector.len() + self.args.iter().map(Value::bytes).sum::<usize>()
     }
 }
 

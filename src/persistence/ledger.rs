@@ -4,8 +4,9 @@
 
 use super::Snapshot;
 use super::batch::Batch;
+use super::message_pack::write_envelope;
 use super::record::{self, Kind};
-use super::wire_message::{WireAttempt, WireEnvelope, WireEpoch, WireMeta, WireOfPerson, WireOutcome, WireStep};
+use super::wire_message::{WireAttempt, WireEpoch, WireMeta, WireOfPerson, WireOutcome, WireStep};
 use super::wire_object::{WireObject, WireTombstone, write_to};
 use super::writer::LogEnd;
 use crate::object::{Envelope, ObjectId, Outcome, Tick};
@@ -235,10 +236,19 @@ impl Ledger {
     }
 
     fn append(&mut self, kind: Kind, sequence: u64, body: &impl Serialize, batch: &mut Batch) -> Result<u64, String> {
+        self.append_body(kind, sequence, |bytes| write_to(bytes, body), batch)
+    }
+
+    fn append_body(
+        &mut self,
+        kind: Kind,
+        sequence: u64,
+        body: impl FnOnce(&mut Vec<u8>) -> Result<(), String>,
+        batch: &mut Batch,
+    ) -> Result<u64, String> {
         let position = self.last + 1;
         let previous = self.chain;
         let (_, chain) = batch.heartwood.push(position, |bytes| {
-            let body = |bytes: &mut Vec<u8>| write_to(bytes, body);
             record::write(bytes, kind, position, sequence, body, |crc| record::chain(previous, position, crc))
         })?;
         self.last = position;
@@ -248,7 +258,8 @@ impl Ledger {
 
     /// Appends a message.
     pub(super) fn envelope(&mut self, sequence: u64, envelope: &Envelope, batch: &mut Batch) -> Result<(), String> {
-        let position = self.append(Kind::Envelope, sequence, &WireEnvelope::from(envelope), batch)?;
+        let body = |bytes: &mut Vec<u8>| write_envelope(bytes, envelope).map_err(|error| error.to_string());
+        let position = self.append_body(Kind::Envelope, sequence, body, batch)?;
         self.note_envelope(sequence, position, asked(envelope));
         Ok(())
     }

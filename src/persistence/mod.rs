@@ -15,6 +15,7 @@ mod decoding;
 mod error;
 mod folder;
 mod ledger;
+mod message_pack;
 mod object_folder;
 mod progress;
 mod quarantine;

@@ -1,6 +1,8 @@
 //! The scribe: makes batches of what is handed over, and tells what is on disk. Group commit: what comes in while one batch is
 //! written is the next.
 
+mod refusal;
+
 use super::Snapshot;
 use super::alembic::{Admission, Beginning, Reply, Request};
 use super::batch::Batch;
@@ -28,14 +30,12 @@ const SNAPSHOT_BYTES: usize = 256 << 10;
 /// Up to so many records are written without the writer's thread: to wake it takes longer than to encode the records that come in
 /// meanwhile.
 const FEW_RECORDS: usize = 64;
+/// The same where there was nothing to do before they came: mostly nothing comes in meanwhile.
+const FEW_RECORDS_ALONE: usize = 256;
 /// How long ticks wait for something else that is written.
 const TICKS_WAIT: Duration = Duration::from_secs(1);
 /// How often it is noted at most how far the log is durable.
 const WITNESS_EVERY: Duration = Duration::from_millis(100);
-
-/// How long it takes until a disk that refused something is tried again, at first and at most.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// Works on a thread of its own until the world is closed.
 pub(super) struct Scribe {
@@ -61,6 +61,8 @@ pub(super) struct Scribe {
     outgoing: Sender<Reply>,
     wake: Box<dyn Fn() + Send + Sync>,
     admission: Arc<Admission>,
+    /// Whether the batch that was written last was a large one.
+    comes_in_bulk: bool,
     /// Whether the batch was waited for, with nothing else to do.
     was_idle: bool,
     /// Where the log ended with the last commit that is durable for certain, and whether that was the last of all.
@@ -110,6 +112,7 @@ impl Scribe {
             outgoing,
             wake,
             admission,
+            comes_in_bulk: false,
             was_idle: true,
             sure: end,
             is_settled: true,
@@ -135,7 +138,7 @@ impl Scribe {
             } else if !self.batch.is_empty() {
                 self.write_batch(false)?;
             } else if !self.is_settled {
-                self.do_now(Order::Settle)?;
+                self.carry_out(Order::Settle)?;
             } else if self.is_open {
                 self.wait()?;
             } else {
@@ -239,12 +242,18 @@ impl Scribe {
 
     /// Writes the batch, or hands it over to be written.
     fn write_batch(&mut self, clean: bool) -> Result<(), String> {
-        let is_small = self.batch.heartwood.len() <= FEW_RECORDS && self.snapshots.is_empty();
+        let few = if self.was_idle { FEW_RECORDS_ALONE } else { FEW_RECORDS };
+        self.comes_in_bulk = self.batch.heartwood.len() > few || !self.snapshots.is_empty();
         let commit = self.commit(clean)?;
-        if is_small {
-            return self.do_now(Order::Write(commit));
+        self.carry_out(Order::Write(commit))
+    }
+
+    /// Has an order carried out by the writer's thread where much comes in, which is encoded meanwhile, else here and now.
+    fn carry_out(&mut self, order: Order<News>) -> Result<(), String> {
+        if !self.comes_in_bulk {
+            return self.do_now(order);
         }
-        self.writer.order(Order::Write(commit));
+        self.writer.order(order);
         Ok(())
     }
 
@@ -292,48 +301,6 @@ impl Scribe {
             Err(reason) => self.wait_for_the_disk(reason)?,
         }
         Ok(())
-    }
-
-    fn wait_for_the_disk(&mut self, mut reason: String) -> Result<(), String> {
-        self.ledger.epoch_again(&mut self.batch)?;
-        let mut behind = Some(self.commit(false)?);
-        let mut pause = FIRST_PAUSE;
-        let news = loop {
-            let answer = self.writer.do_now(Order::Fence(behind.take()))?;
-            self.sure = answer.sure;
-            self.is_settled = answer.is_settled;
-            match answer.result {
-                Ok(news) => break news,
-                Err(again) => reason = again,
-            }
-            if !self.admission.stopped.swap(true, Ordering::Relaxed) {
-                self.reply(Reply::ReadOnly(reason.clone()));
-            }
-            // What was handed over comes to the disk in the room of the reserve, and so does the end.
-            if !self.gather_for(pause) && !self.room.as_mut().is_some_and(RoomWatch::give_reserve_up) {
-                return Err(reason);
-            }
-            self.look_at_room();
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        };
-        self.admission.stopped.store(false, Ordering::Relaxed);
-        self.reply(Reply::Writable(reason));
-        news.into_iter().for_each(|news| self.tell(news));
-        Ok(())
-    }
-
-    /// Keeps what comes in for later. Answers whether the world is still open then.
-    fn gather_for(&mut self, time: Duration) -> bool {
-        let timer = after(time);
-        loop {
-            select! {
-                recv(self.incoming) -> request => match request {
-                    Ok(request) => self.backlog.push_back(request),
-                    Err(_) => return false,
-                },
-                recv(timer) -> _ => return true,
-            }
-        }
     }
 
     fn take(&mut self, request: Request) -> Result<(), String> {

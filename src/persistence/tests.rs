@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 mod archive;
 pub(crate) mod gate;
+mod messages;
 mod powercut;
 mod promises;
 mod reading;
@@ -754,25 +755,6 @@ proptest! {
         let bytes = to_bytes(&WireOutcome::new(&outcome, &resolves)).unwrap();
         let read = from_bytes::<WireOutcome>(&bytes).unwrap().into_parts().unwrap();
         prop_assert_eq!(read, (outcome, resolves));
-    }
-
-    #[test]
-    fn envelopes_read_back(
-        value in values(),
-        parameter in prop::option::of(names()),
-        id in prop::option::of(any::<u128>()),
-        retries: Option<u64>,
-    ) {
-        use super::wire_message::WireEnvelope;
-        use super::wire_object::{from_bytes, to_bytes};
-        let mut sent = envelope(5);
-        let nested = Literal::List(vec![Literal::Named("point".into()), Literal::Map(vec![(MapKey::Boolean(true), value.into())])]);
-        sent.args.push(Argument { name: parameter, value: nested });
-        sent.correlation_id = id.map(Uuid::from_u128);
-        sent.target = id.map_or(Target::Name("n".into()), |id| Target::Id(ObjectId(Uuid::from_u128(id))));
-        sent.retries = retries;
-        let read = Envelope::try_from(from_bytes::<WireEnvelope>(&to_bytes(&WireEnvelope::from(&sent)).unwrap()).unwrap()).unwrap();
-        prop_assert!(same(&read, &sent));
     }
 
     #[test]

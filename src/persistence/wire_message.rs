@@ -1,6 +1,7 @@
 //! The serial form of envelopes, outcomes, changes, and of what the log says about itself.
 //!
-//! The rules of `wire_object` hold: fields may be added, each with a default; nothing else changes.
+//! The rules of `wire_object` hold: fields may be added, each with a default; nothing else changes. Envelopes are only read here;
+//! `message_pack` writes them.
 
 use super::wire_object::{WireKey, WireMethod, WireObject, WireSlot, WireTombstone, WireValue, name, owned, texts};
 use crate::object::{
@@ -10,14 +11,16 @@ use crate::object::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
 #[serde(rename_all = "snake_case")]
 enum WireTarget<'a> {
     Name(&'a str),
     Id(Uuid),
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
 #[serde(rename_all = "snake_case")]
 enum WireLiteral<'a> {
     #[serde(borrow)]
@@ -29,6 +32,7 @@ enum WireLiteral<'a> {
     Map(Vec<(WireKey<'a>, WireLiteral<'a>)>),
 }
 
+#[cfg(test)]
 impl<'a> From<&'a Literal> for WireLiteral<'a> {
     fn from(literal: &'a Literal) -> Self {
         match literal {
@@ -56,7 +60,8 @@ impl TryFrom<WireLiteral<'_>> for Literal {
     }
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
 struct WireArgument<'a> {
     #[serde(default, borrow)]
     name: Option<&'a str>,
@@ -64,7 +69,8 @@ struct WireArgument<'a> {
     value: WireLiteral<'a>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
 pub(super) struct WireEnvelope<'a> {
     message_id: Uuid,
     #[serde(default)]
@@ -80,6 +86,7 @@ pub(super) struct WireEnvelope<'a> {
     retries: Option<u64>,
 }
 
+#[cfg(test)]
 impl<'a> From<&'a Envelope> for WireEnvelope<'a> {
     fn from(envelope: &'a Envelope) -> Self {
         let argument =

@@ -40,7 +40,7 @@ pub(super) fn owned(texts: &[&str]) -> Vec<String> {
 }
 
 /// Every NaN is the same NaN.
-fn canonical(number: f64) -> f64 {
+pub(super) fn canonical(number: f64) -> f64 {
     if number.is_nan() { f64::NAN } else { number }
 }
 

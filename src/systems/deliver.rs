@@ -2,7 +2,7 @@
 
 use super::authorship::Authorship;
 use super::history::History;
-use super::pipeline::{Clock, DeliveryBudget, Pipeline, TIMER, Turn, UNDER_WAY};
+use super::pipeline::{Clock, DeliveryBudget, Pipeline, TIMER, Turn};
 use super::schedule::FrameSystems;
 use crate::components::{EntityObjects, ObjectData, ObjectIndex};
 use crate::language::{Limits, TurnRequest, Vm, VmError};
@@ -34,7 +34,7 @@ fn deliver_messages(
     mut history: ResMut<History>,
     mut pipeline: ResMut<Pipeline>,
 ) {
-    if pipeline.ready.is_empty() {
+    if !pipeline.can_deliver() {
         return;
     }
     let end = (clock.monotonic)() + budget.0;
@@ -42,19 +42,23 @@ fn deliver_messages(
     let base = EntityObjects::new(&index, &objects);
     let mut frame = Draft::on(&base);
     let mut posted = 0;
-    while let Some(message) = pipeline.ready.pop_front() {
+    while pipeline.can_deliver()
+        && let Some(message) = pipeline.ready.pop_front()
+    {
         let request =
             TurnRequest { world_id: pipeline.world_id, sequence: message.sequence, envelope: &message.envelope };
         // A timer's message posts one in its own stead: where it found no room, the timer would be still from then on.
         let at_least = usize::from(message.envelope.sender_id == TIMER);
-        let room = UNDER_WAY.saturating_sub(pipeline.waiting() + posted).max(at_least);
+        let room = pipeline.room_for_posts().saturating_sub(posted).max(at_least);
         let (outcome, posts) = turn(&mut voices, &frame, &request, &history.0, room);
         posted += posts.len();
         outcome.changes().iter().for_each(|change| frame.apply(change.clone()));
         let outcome = Arc::new(outcome);
         let past = PastTurn::of(message.sequence, &message.envelope, &outcome, posts.len() as u64);
         past.into_iter().for_each(|turn| history.0.push(turn));
-        pipeline.delivered.push(Turn { message, outcome, posts });
+        let (share, posted) =
+            (pipeline.outcomes.take(outcome.bytes()), pipeline.under_way.take(posts.iter().map(Post::bytes).sum()));
+        pipeline.delivered.push(Turn { message, outcome, posts, posted, share });
         if (clock.monotonic)() >= end {
             break;
         }

@@ -65,7 +65,7 @@ pub(super) fn take_in_commands(
     mut outbox: ResMut<Outbox>,
 ) {
     while !pipeline.is_full() {
-        let Some(Submission { port, request }) = submissions.next() else { return };
+        let Some(Submission { port, request, share }) = submissions.next() else { return };
         match request {
             Request::Open { sender_id, events } => subscribers.open(port, sender_id, events),
             Request::FullState => subscribers.ask_full_state(port),
@@ -78,7 +78,8 @@ pub(super) fn take_in_commands(
             }
             // What it takes back is known once everything before it has ended.
             Request::Command { ticket, command } if history::is_reversal(&command) && pipeline.awaits_delivery() => {
-                submissions.last.push_front(Submission { port, request: Request::Command { ticket, command } });
+                let request = Request::Command { ticket, command };
+                submissions.last.push_front(Submission { port, request, share });
                 return;
             }
             Request::Command { ticket, command } => {
@@ -120,7 +121,7 @@ fn admit(
     index: &ObjectIndex,
     pipeline: &Pipeline,
 ) -> Result<Envelope, Fault> {
-    let size = command_bytes(command);
+    let size = command.bytes();
     let (most, what) = match command.selector.as_str() {
         "import" => (MAX_IMPORT_BYTES, "an import"),
         _ => (MAX_COMMAND_BYTES, "a message"),
@@ -159,20 +160,4 @@ fn admit(
         envelope.retries = Some(problem.sequence);
     }
     Ok(envelope)
-}
-
-fn command_bytes(command: &UICommand) -> usize {
-    fn literal(of: &Literal) -> usize {
-        match of {
-            Literal::Value(of) => of.bytes(),
-            Literal::Named(name) => name.len(),
-            Literal::List(items) => items.iter().map(literal).sum(),
-            Literal::Map(entries) => entries.iter().map(|(key, of)| key.bytes() + literal(of)).sum(),
-        }
-    }
-    let target = match &command.target {
-        Target::Name(name) => name.len(),
-        Target::Id(_) => 16,
-    };
-    target + command.args.iter().map(|argument| literal(&argument.value)).sum::<usize>()
 }

@@ -5,6 +5,7 @@
 
 mod alarm;
 mod authorship;
+mod budget;
 mod deliver;
 mod history;
 mod intake;
@@ -47,7 +48,8 @@ pub fn install_world(
     waker: Waker,
 ) -> Result<Switchboard, VmError> {
     keep_going(app);
-    let (switchboard, submissions) = Switchboard::new(waker);
+    let under_way = budget::Budget::default();
+    let (switchboard, submissions) = Switchboard::new(waker, under_way.clone());
     let Awakened { world_id, image, problems, quarantine, past, pending, next_sequence, durable, ticks, report } =
         awakened;
 
@@ -71,7 +73,7 @@ pub fn install_world(
         Err(error) => return Err(VmError::from(error)),
     };
     intake::plugin(app, submissions);
-    pipeline::plugin(app, world_id, next_sequence, pending);
+    pipeline::plugin(app, world_id, next_sequence, pending, under_way);
     journal::plugin(app, alembic, durable, !report.clean_exit);
     deliver::plugin(app)?;
     problems::plugin(app, problems);

@@ -1,8 +1,9 @@
 //! Where each message stands between intake and its durable outcome.
 
+use super::budget::{Budget, Share};
 use crate::object::{Argument, Envelope, Name, Outcome, Post, Target};
 use bevy::prelude::*;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -34,10 +35,12 @@ pub(super) const POST: &str = Envelope::POST;
 pub(super) const TIMER: &str = Envelope::TIMER;
 
 /// A numbered message.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Message {
     pub(super) sequence: u64,
     pub(super) envelope: Arc<Envelope>,
+    /// Of the bytes that are under way.
+    _share: Share,
 }
 
 /// A turn that ended in this frame.
@@ -46,6 +49,10 @@ pub(super) struct Turn {
     pub(super) message: Message,
     pub(super) outcome: Arc<Outcome>,
     pub(super) posts: Vec<Post>,
+    /// Of the bytes that are under way: what it posted, until that is numbered.
+    pub(super) posted: Share,
+    /// Of the bytes of outcomes.
+    pub(super) share: Share,
 }
 
 /// Every message that has no durable outcome yet, by how far it came.
@@ -63,8 +70,13 @@ pub(super) struct Pipeline {
     pub(super) ready: VecDeque<Message>,
     /// Delivered in this frame, not settled yet.
     pub(super) delivered: Vec<Turn>,
-    /// Settled; the outcome is not durable yet.
-    pub(super) settled: BTreeSet<u64>,
+    /// Settled; the outcome is not durable yet, and holds its share.
+    pub(super) settled: BTreeMap<u64, Share>,
+    /// Bytes of messages, from the port on until they are settled.
+    pub(super) under_way: Budget,
+    /// Bytes of outcomes that are not durable yet. A turn that ran has its outcome journaled whatever it takes; where this is full,
+    /// none runs.
+    pub(super) outcomes: Budget,
     /// Until when, on the monotonic clock, a world that closes delivers what objects post.
     pub(super) closes_by: Option<Duration>,
     /// Whether that time is over.
@@ -97,12 +109,27 @@ impl Pipeline {
     pub(super) fn number(&mut self, envelope: Envelope) -> Message {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
-        Message { sequence, envelope: Arc::new(envelope) }
+        Message { sequence, _share: self.under_way.take(envelope.bytes()), envelope: Arc::new(envelope) }
     }
 
     /// Whether nothing more can be taken in.
     pub(super) fn is_full(&self) -> bool {
         self.waiting() >= UNDER_WAY
+    }
+
+    /// How many messages timers and steps may begin, which can wait.
+    pub(super) fn room(&self) -> usize {
+        if self.under_way.is_full() { 0 } else { UNDER_WAY.saturating_sub(self.waiting()) }
+    }
+
+    /// How many messages a turn may post, which fails where it has no room: a large message from outside leaves it some.
+    pub(super) fn room_for_posts(&self) -> usize {
+        if self.under_way.is_overdrawn() { 0 } else { UNDER_WAY.saturating_sub(self.waiting()) }
+    }
+
+    /// Whether turns may run.
+    pub(super) fn can_deliver(&self) -> bool {
+        !self.ready.is_empty() && !self.outcomes.is_full()
     }
 
     /// Whether the world comes to its end.
@@ -142,22 +169,33 @@ impl Pipeline {
 
     /// Whether the next frame can go on with something by itself.
     pub(super) fn has_work(&self) -> bool {
-        !self.ready.is_empty() || !self.numbered.is_empty() && !self.waits_for_disk
+        self.can_deliver() || !self.numbered.is_empty() && !self.waits_for_disk
     }
 }
 
-pub(super) fn plugin(app: &mut App, world_id: Uuid, next_sequence: u64, pending: Vec<(u64, Envelope)>) {
-    let again = |(sequence, envelope)| (sequence, Message { sequence, envelope: Arc::new(envelope) });
+pub(super) fn plugin(
+    app: &mut App,
+    world_id: Uuid,
+    next_sequence: u64,
+    pending: Vec<(u64, Envelope)>,
+    under_way: Budget,
+) {
+    let again = |(sequence, envelope): (u64, Envelope)| {
+        (sequence, Message { sequence, _share: under_way.take(envelope.bytes()), envelope: Arc::new(envelope) })
+    };
+    let journaling = pending.into_iter().map(again).collect();
     app.insert_resource(Pipeline {
         world_id,
         next_sequence,
         numbered: VecDeque::new(),
         waits_for_disk: false,
         // The Alembic knows them, and releases each once it is on record that its delivery is tried again.
-        journaling: pending.into_iter().map(again).collect(),
+        journaling,
         ready: VecDeque::new(),
         delivered: Vec::new(),
-        settled: BTreeSet::new(),
+        settled: BTreeMap::new(),
+        under_way,
+        outcomes: Budget::default(),
         closes_by: None,
         left: false,
     });

@@ -1,8 +1,9 @@
 //! Ports: the typed channels by which consoles, panels and programs talk to the world.
 //!
-//! A port sends commands and receives numbered events. Both ways are bounded. A subscriber too slow for
+//! A port sends commands and receives numbered events. Both ways are bounded, commands by their bytes, too. A subscriber too slow for
 //! its events loses some, sees the gap in their numbers, and is told the full state again.
 
+use super::budget::{Budget, Share};
 use crate::object::{Event, EventBody, StateUpdateEvent, UICommand};
 use bevy::prelude::Resource;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
@@ -45,6 +46,8 @@ pub(super) enum Request {
 pub(super) struct Submission {
     pub(super) port: u64,
     pub(super) request: Request,
+    /// Of the bytes that are under way, until it is a message.
+    pub(super) share: Share,
 }
 
 /// Where ports are connected; clones serve other threads.
@@ -53,18 +56,19 @@ pub struct Switchboard {
     submissions: Sender<Submission>,
     ports: Arc<std::sync::atomic::AtomicU64>,
     waker: Waker,
+    under_way: Budget,
 }
 
 impl Switchboard {
-    pub(super) fn new(waker: Waker) -> (Self, Receiver<Submission>) {
+    pub(super) fn new(waker: Waker, under_way: Budget) -> (Self, Receiver<Submission>) {
         let (submissions, received) = bounded(COMMANDS);
-        (Self { submissions, ports: Arc::default(), waker }, received)
+        (Self { submissions, ports: Arc::default(), waker, under_way }, received)
     }
 
     /// A switchboard behind which nothing runs.
     #[cfg(test)]
     pub(crate) fn to_nowhere() -> Self {
-        let (switchboard, submissions) = Self::new(Waker::new(|| {}));
+        let (switchboard, submissions) = Self::new(Waker::new(|| {}), Budget::default());
         std::mem::forget(submissions);
         switchboard
     }
@@ -74,9 +78,9 @@ impl Switchboard {
         let id = self.ports.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let (sender, events) = bounded(EVENTS);
         let request = Request::Open { sender_id: sender_id.to_string(), events: sender };
-        let port =
-            Port { id, submissions: self.submissions.clone(), events, waker: self.waker.clone(), ticket: 0, seen: 0 };
-        port.submit(request)?;
+        let Self { submissions, waker, under_way, .. } = self.clone();
+        let port = Port { id, submissions, events, waker, under_way, ticket: 0, seen: 0 };
+        port.submit(request, port.under_way.take(0))?;
         Ok(port)
     }
 
@@ -92,6 +96,7 @@ pub struct Port {
     submissions: Sender<Submission>,
     events: Receiver<Event>,
     waker: Waker,
+    under_way: Budget,
     ticket: u64,
     seen: u64,
 }
@@ -119,8 +124,9 @@ pub enum Either<T> {
 impl Port {
     /// Sends a command. Answers the ticket under which `CommandAccepted` or `CommandRefused` will come.
     pub fn send(&mut self, command: UICommand) -> Result<u64, Busy> {
+        let share = self.under_way.ask(command.bytes()).ok_or(Busy)?;
         self.ticket += 1;
-        self.submit(Request::Command { ticket: self.ticket, command })?;
+        self.submit(Request::Command { ticket: self.ticket, command }, share)?;
         Ok(self.ticket)
     }
 
@@ -128,13 +134,13 @@ impl Port {
     /// unless `LetGo` names the entry.
     pub fn let_go(&mut self, number: u64) -> Result<u64, Busy> {
         self.ticket += 1;
-        self.submit(Request::LetGo { ticket: self.ticket, number })?;
+        self.submit(Request::LetGo { ticket: self.ticket, number }, self.under_way.take(0))?;
         Ok(self.ticket)
     }
 
     /// Asks to be told the full state.
     pub fn request_full_state(&self) -> Result<(), Busy> {
-        self.submit(Request::FullState)
+        self.submit(Request::FullState, self.under_way.take(0))
     }
 
     /// The next event, if one waits.
@@ -187,8 +193,8 @@ impl Port {
         }
     }
 
-    fn submit(&self, request: Request) -> Result<(), Busy> {
-        match self.submissions.try_send(Submission { port: self.id, request }) {
+    fn submit(&self, request: Request, share: Share) -> Result<(), Busy> {
+        match self.submissions.try_send(Submission { port: self.id, request, share }) {
             Ok(()) => {
                 self.waker.wake();
                 Ok(())

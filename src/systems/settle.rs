@@ -25,7 +25,7 @@ pub(super) fn plugin(app: &mut App) {
 
 pub(super) fn settle_turns(world: &mut World, objects: &mut QueryState<ObjectDataMut>) {
     let turns = std::mem::take(&mut world.resource_mut::<Pipeline>().delivered);
-    for Turn { message, outcome, posts } in turns {
+    for Turn { message, outcome, posts, posted: shared, share } in turns {
         for change in outcome.changes() {
             apply(world, objects, change);
         }
@@ -33,8 +33,9 @@ pub(super) fn settle_turns(world: &mut World, objects: &mut QueryState<ObjectDat
         let resolves = resolved_by(&message.envelope, &outcome);
         let sequence = message.sequence;
         let posted = number_posts(world, Some(message.envelope.message_id), posts);
+        drop(shared);
         world.resource_mut::<Journal>().append_outcome(sequence, outcome.clone(), resolves.clone(), posted);
-        world.resource_mut::<Pipeline>().settled.insert(sequence);
+        world.resource_mut::<Pipeline>().settled.insert(sequence, share);
 
         let mut gone: Vec<u64> = Vec::new();
         let mut problems = world.resource_mut::<Problems>();

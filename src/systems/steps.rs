@@ -6,7 +6,7 @@
 use super::alarm::Alarm;
 use super::deliver::Voices;
 use super::journal::Journal;
-use super::pipeline::{Clock, Pipeline, TIMER, UNDER_WAY};
+use super::pipeline::{Clock, Pipeline, TIMER};
 use super::reflect::Outbox;
 use super::schedule::FrameSystems;
 use super::settle::{self, Touched, settle_turns};
@@ -134,7 +134,7 @@ fn run_ticks(world: &mut World, reading: &mut QueryState<ObjectData>, writing: &
         let Some(tick) = world.resource_mut::<Steps>().next() else { break };
         let objects: Vec<ObjectId> = world.resource::<Steps>().objects.iter().copied().collect();
         let pipeline = world.resource::<Pipeline>();
-        let (world_id, room) = (pipeline.world_id, UNDER_WAY.saturating_sub(pipeline.waiting()));
+        let (world_id, room) = (pipeline.world_id, pipeline.room());
         let TickEnd { changes, logs, posts, stopped, late, waits } = {
             let query = reading.query(world);
             let base = EntityObjects::new(world.resource::<ObjectIndex>(), &query);

@@ -652,6 +652,13 @@ fn a_timer_that_is_set_in_a_step_fires() {
     world.run_until(|replica| Bench::slot(replica, "b", "seen") == "[1]");
 }
 
+/// As if so many were under way.
+fn flooded(world: &mut Bench, numbers: std::ops::Range<u64>) {
+    let mut pipeline = world.app.world_mut().resource_mut::<pipeline::Pipeline>();
+    let shares: Vec<_> = numbers.map(|number| (number, pipeline.outcomes.take(0))).collect();
+    pipeline.settled.extend(shares);
+}
+
 #[test]
 fn a_tick_whose_messages_find_no_room_waits_and_is_the_same_when_the_world_is_read_again() {
     let dir = tempfile::tempdir().unwrap();
@@ -666,13 +673,13 @@ fn a_tick_whose_messages_find_no_room_waits_and_is_the_same_when_the_world_is_re
     world.run_until(|replica| number(replica, "b") > 3.0);
     // As if so many were under way.
     let flood = 1_000_000..1_000_000 + pipeline::UNDER_WAY as u64;
-    world.app.world_mut().resource_mut::<pipeline::Pipeline>().settled.extend(flood.clone());
+    flooded(&mut world, flood.clone());
     let stood = number(&world.replica, "a");
     (0..20).for_each(|_| world.app.update());
     world.run_until(|replica| number(replica, "b") == number(replica, "a"));
     assert!(number(&world.replica, "a") <= stood + 1.0, "it went on without its messages");
     assert_eq!(Bench::slot(&world.replica, "a", "stepping"), "true");
-    world.app.world_mut().resource_mut::<pipeline::Pipeline>().settled.retain(|number| !flood.contains(number));
+    world.app.world_mut().resource_mut::<pipeline::Pipeline>().settled.retain(|number, _| !flood.contains(number));
     world.run_until(|replica| number(replica, "a") > stood + 5.0);
     world.ask("stop_stepping a").unwrap();
     world.run_until(|replica| number(replica, "b") == number(replica, "a"));
@@ -695,9 +702,9 @@ fn a_timer_that_fires_while_too_many_messages_wait_goes_on() {
     world.app.update();
     // It is on its way; then so many are under way.
     let flood = 1_000_000..1_000_000 + pipeline::UNDER_WAY as u64;
-    world.app.world_mut().resource_mut::<pipeline::Pipeline>().settled.extend(flood.clone());
+    flooded(&mut world, flood.clone());
     world.run_until(|replica| Bench::slot(replica, "b", "seen") == "[1]");
-    world.app.world_mut().resource_mut::<pipeline::Pipeline>().settled.retain(|number| !flood.contains(number));
+    world.app.world_mut().resource_mut::<pipeline::Pipeline>().settled.retain(|number, _| !flood.contains(number));
     NOW.store(3_500, Ordering::Relaxed);
     world.run_until(|replica| Bench::slot(replica, "b", "seen") == "[1, 1]");
     assert!(world.replica.problems.is_empty());

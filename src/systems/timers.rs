@@ -94,7 +94,7 @@ fn fire_timers(clock: Res<Clock>, journal: Res<Journal>, mut timers: ResMut<Time
         return;
     }
     for _ in 0..A_FRAME {
-        if pipeline.is_full() {
+        if pipeline.room() == 0 {
             return;
         }
         let Some(id) = timers.take_due(now_ms) else { return };

@@ -1,7 +1,7 @@
 //! The frame and a disk that stands still, or has no room: frames go on, and what cannot be promised is not.
 
 use super::*;
-use crate::object::Room;
+use crate::object::{Name, Room, Target};
 use crate::persistence::tests::gate::{Gate, open_behind_gate};
 use crate::persistence::tests::tmpfs::Disk;
 use std::sync::OnceLock;
@@ -66,26 +66,13 @@ fn frames_go_on_while_the_disk_stands_still_and_nothing_is_acknowledged_before_i
     let stall = std::env::var("WORKBENCH_STALL_MS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_500);
     let stall = Duration::from_millis(stall);
     let dir = tempfile::tempdir().unwrap();
-    let (wake, woken) = mpsc::channel();
-    let (wake_journal, wake) = (wake.clone(), Waker::new(move || _ = wake.send(())));
-    let new = NewWorld { world_id: Uuid::from_u128(7), objects: genesis_objects().unwrap() };
-    let (awakened, alembic, gate) =
-        open_behind_gate(&dir.path().join("w"), new, &mut TickReplay::new(), move || _ = wake_journal.send(()));
-    let clock = Clock { unix_ms: || 1_000, monotonic: passing };
-    let mut world = Bench::around(awakened, alembic, clock, wake, woken);
+    let (mut world, gate) = gated(&dir.path().join("w"));
     world.ask("create_ball ball vx=40 n=0 seen=[]").unwrap();
     world.ask(&BALL.replace("\\\n", "")).unwrap();
     world.ask("clone ball as=b1").unwrap();
     world.ask("start_stepping b1").unwrap();
     let before = Stretch::run(&mut world, Duration::from_millis(500));
 
-    // A frame that waited for the disk would wait until here, and the assertions below would see that the disk went on.
-    struct Opens(Gate);
-    impl Drop for Opens {
-        fn drop(&mut self) {
-            self.0.open();
-        }
-    }
     let opens = Opens(gate.clone());
     let late = gate.clone();
     let (end, ended) = mpsc::channel::<()>();
@@ -118,6 +105,87 @@ fn frames_go_on_while_the_disk_stands_still_and_nothing_is_acknowledged_before_i
     }
     let _ = end.send(());
     watchdog.join().unwrap();
+    close_world(&mut world.app);
+}
+
+/// Opens the gate, also for a test that fails: a frame or an end that waits for the disk then goes on, and the assertions see it.
+struct Opens(Gate);
+
+impl Drop for Opens {
+    fn drop(&mut self) {
+        self.0.open();
+    }
+}
+
+fn bytes_under_way(world: &Bench) -> (usize, usize) {
+    let pipeline = world.app.world().resource::<pipeline::Pipeline>();
+    (pipeline.under_way.bytes(), pipeline.outcomes.bytes())
+}
+
+const MIB: usize = 1 << 20;
+
+/// A world behind a gate.
+fn gated(dir: &Path) -> (Bench, Gate) {
+    let (wake, woken) = mpsc::channel();
+    let (wake_journal, wake) = (wake.clone(), Waker::new(move || _ = wake.send(())));
+    let new = NewWorld { world_id: Uuid::from_u128(7), objects: genesis_objects().unwrap() };
+    let (awakened, alembic, gate) =
+        open_behind_gate(dir, new, &mut TickReplay::new(), move || _ = wake_journal.send(()));
+    let clock = Clock { unix_ms: || 1_000, monotonic: passing };
+    (Bench::around(awakened, alembic, clock, wake, woken), gate)
+}
+
+#[test]
+fn a_flood_of_large_messages_meets_busy_at_a_bound_in_bytes_and_all_that_was_taken_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut world, gate) = gated(&dir.path().join("w"));
+    world.ask("create_thing it n=0").unwrap();
+    world.ask("add_method it selector=take source=\"function(self, text) self.n += 1 end\"").unwrap();
+    let rest = bytes_under_way(&world);
+    let opens = Opens(gate.clone());
+    gate.shut();
+    let [take, parameter] = ["take", "text"].map(|text| Name::new(text).unwrap());
+    let text = Value::Text("x".repeat(MIB - 256));
+    let large = UICommand::new(Target::Name("it".into()), take, vec![(parameter, text)]);
+    let mut taken = 0;
+    // Some wait on the switchboard, some with the journal: together they are bounded.
+    for _ in 0..40 {
+        taken += usize::from(world.port.send(large.clone()).is_ok());
+        world.app.update();
+        assert!(bytes_under_way(&world).0 < 18 * MIB, "{:?}", bytes_under_way(&world));
+    }
+    assert_eq!(taken, 17, "so many until the bound is reached");
+    assert_eq!(world.port.send(Bench::command("set it n=0")), Err(Busy), "a small one is no exception");
+    drop(opens);
+    world.run_until(|replica| Bench::slot(replica, "it", "n") == "17");
+    world.run_until(|replica| replica.status.waiting == 0);
+    assert_eq!(bytes_under_way(&world), rest, "what came to its end takes nothing");
+    world.ask("set it n=0").unwrap();
+    close_world(&mut world.app);
+}
+
+#[test]
+fn large_outcomes_that_wait_for_the_disk_hold_back_the_turns_that_would_make_more() {
+    let dir = tempfile::tempdir().unwrap();
+    // Its clock stands still: no frame ends because its time is over.
+    let mut world = Bench::open(&dir.path().join("w"));
+    world.ask("create_thing it n=0").unwrap();
+    let source = "function(self) self.n += 1 return string.rep('x', 1000000) end";
+    world.ask(&format!("add_method it selector=tell source=\"{source}\"")).unwrap();
+    (0..40).for_each(|_| _ = world.port.send(Bench::command("tell it")).unwrap());
+    let stand = |world: &Bench| {
+        let pipeline = world.app.world().resource::<pipeline::Pipeline>();
+        (pipeline.settled.len(), pipeline.ready.len())
+    };
+    while stand(&world) == (0, 0) {
+        world.app.update();
+    }
+    assert_eq!(stand(&world), (17, 23), "so many turns until the bound is reached");
+    assert!(bytes_under_way(&world).1 < 17 * MIB);
+    assert!(!has_work(&world.app), "the disk's answer wakes the next frame");
+    world.run_until(|replica| Bench::slot(replica, "it", "n") == "40");
+    world.run_until(|replica| replica.status.waiting == 0);
+    assert_eq!(bytes_under_way(&world), (0, 0));
     close_world(&mut world.app);
 }
 
