@@ -60,8 +60,8 @@ pub(crate) struct Journal {
     envelopes: Vec<Arc<Envelope>>,
     data: PathBuf,
     next: u64,
-    /// Whether a batch is handed over while the one before is not durable yet.
-    two: bool,
+    /// Batches that are handed over and not durable yet, at most.
+    in_flight: u64,
     /// The last message that is durable.
     named: u64,
     /// The last message that has an outcome.
@@ -72,15 +72,20 @@ pub(crate) struct Journal {
 impl Journal {
     /// A batch is handed over once all before are durable.
     pub(crate) fn one_in_flight(folder: &Path) -> Self {
-        Self::open("the journal, one batch in flight", folder, false)
+        Self::open("the journal, one batch in flight", folder, 1)
     }
 
     /// A batch is handed over while the one before is on its way.
     pub(crate) fn two_in_flight(folder: &Path) -> Self {
-        Self::open("the journal, two batches in flight", folder, true)
+        Self::open("the journal, two batches in flight", folder, 2)
     }
 
-    fn open(name: &'static str, folder: &Path, two: bool) -> Self {
+    /// One is written, the one before it waits for that, and the one behind it is there when it is done: as with bare LMDB that lags.
+    pub(crate) fn three_in_flight(folder: &Path) -> Self {
+        Self::open("the journal, three batches in flight", folder, 3)
+    }
+
+    fn open(name: &'static str, folder: &Path, in_flight: u64) -> Self {
         let new = NewWorld { world_id: WORLD, objects: genesis_objects().expect("the first image") };
         let (awakened, alembic) = open(folder, Some(new), 0, &mut TickReplay::new(), || {}).expect("a world");
         let next = awakened.next_sequence;
@@ -91,7 +96,7 @@ impl Journal {
             envelopes: std::iter::repeat_with(|| Arc::new(envelope())).take(MADE).collect(),
             data,
             next,
-            two,
+            in_flight,
             named: next - 1,
             settled: next - 1,
             commits: 0,
@@ -128,12 +133,11 @@ impl Contender for Journal {
     }
 
     fn write(&mut self, records: u64) {
-        let before = self.next - 1;
         let made = self.envelopes.iter().cycle().skip(self.next as usize % MADE);
         let envelopes = (self.next..self.next + records).zip(made.cloned());
         self.alembic.append_envelopes(envelopes.collect()).expect("room");
         self.next += records;
-        self.wait_for_envelope(if self.two { before } else { self.next - 1 });
+        self.wait_for_envelope((self.next - 1).saturating_sub((self.in_flight - 1) * records));
     }
 
     fn finish(&mut self) {

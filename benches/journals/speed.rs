@@ -48,12 +48,12 @@ fn contenders(folder: &Path, record: &[u8]) -> Vec<Box<dyn Contender>> {
         Box::new(Fjall::open(&folder.join("fjall"), record)),
         Box::new(Journal::one_in_flight(&folder.join("one"))),
         Box::new(Journal::two_in_flight(&folder.join("two"))),
+        Box::new(Journal::three_in_flight(&folder.join("three"))),
     ]
 }
 
-/// The journal with one batch in flight among them, and with two.
-const ONE: usize = 5;
-const TWO: usize = 6;
+/// The journal with one batch in flight among them, with two, and with three.
+const OURS: [usize; 3] = [5, 6, 7];
 
 /// What a contender did in its turn.
 struct Slice {
@@ -77,7 +77,7 @@ pub(crate) fn print(folder: &Path, rounds: usize, time: Duration, only: &[u64]) 
         grouped(MOST as f64)
     );
     println!("CPU: processor time of the whole process for a record; bytes: what the file grew by for a record;");
-    println!("commits: for a batch; one:it, two:it: the journal with one batch, with two in flight, against the line");
+    println!("commits: for a batch; 1:it, 2:it, 3:it: the journal with so many batches in flight, against the line");
     for batch in BATCHES.into_iter().filter(|batch| only.is_empty() || only.contains(batch)) {
         let home = folder.join(format!("batches-{batch}"));
         let mut contenders = contenders(&home, &record);
@@ -129,19 +129,20 @@ fn measure(contender: &mut dyn Contender, batch: u64, time: Duration) -> Slice {
     }
 }
 
-/// One line for each contender. The last two columns tell how many times as many records the journal makes.
+/// One line for each contender. The last columns tell how many times as many records the journal makes.
 fn print_batch(batch: u64, names: &[&str], slices: &[Vec<Slice>]) {
     println!();
     println!(
-        "{:<36}{:>11}{:>24}{:>10}{:>7}{:>9}{:>7}{:>7}",
+        "{:<38}{:>11}{:>24}{:>10}{:>7}{:>9}{:>7}{:>7}{:>7}",
         format!("batches of {}", grouped(batch as f64)),
         "a second",
         "least – greatest",
         "CPU ns",
         "bytes",
         "commits",
-        "one:it",
-        "two:it"
+        "1:it",
+        "2:it",
+        "3:it"
     );
     for (name, of_it) in names.iter().zip(slices) {
         let rates: Vec<f64> = of_it.iter().map(|slice| slice.rate).collect();
@@ -156,15 +157,14 @@ fn print_batch(batch: u64, names: &[&str], slices: &[Vec<Slice>]) {
             let pairs = slices[ours].iter().zip(of_it);
             median(pairs.map(|(ours, it)| ours.rate / it.rate).collect())
         };
+        let [one, two, three] = OURS.map(against);
         println!(
-            "  {name:<34}{:>11}{:>24}{:>10}{:>7}{:>9}{:>7.2}{:>7.2}",
+            "  {name:<36}{:>11}{:>24}{:>10}{:>7}{:>9}{one:>7.2}{two:>7.2}{three:>7.2}",
             grouped(median(rates)),
             format!("{} – {}", grouped(least), grouped(greatest)),
             whole(of(|slice| slice.processor)),
             whole(of(|slice| slice.bytes)),
             of(|slice| slice.commits).map_or_else(String::new, |commits| format!("{commits:.2}")),
-            against(ONE),
-            against(TWO)
         );
     }
 }

@@ -9,7 +9,7 @@ use super::batch::Batch;
 use super::folder::WorldLock;
 use super::ledger::Ledger;
 use super::room::RoomWatch;
-use super::scribe::Scribe;
+use super::scribe::{BATCH_RECORDS, Scribe};
 use super::witness::Witness;
 use super::writer::{LogEnd, Shelf};
 #[cfg(doc)]
@@ -23,8 +23,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use thiserror::Error;
 
-/// Envelopes that may wait for the disk.
-const WAITING_ENVELOPES: usize = 8_192;
+/// Envelopes that may wait for the disk: three full batches, one that is encoded, one that is written, and one that is written but
+/// not durable before the next is.
+const WAITING_ENVELOPES: usize = 3 * BATCH_RECORDS;
 
 /// The disk is slow, or the world is read-only: try again in a later frame.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -85,7 +86,7 @@ pub struct Alembic {
 }
 
 impl Alembic {
-    /// How many more messages are let in now: 8,192 less those that wait for the disk, and none while the world is read-only.
+    /// How many more messages are let in now: 12,288 less those that wait for the disk, and none while the world is read-only.
     pub fn room(&self) -> usize {
         if self.admission.stopped.load(Ordering::Relaxed) {
             return 0;

@@ -22,7 +22,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Records in one transaction.
-const BATCH_RECORDS: usize = 4_096;
+pub(super) const BATCH_RECORDS: usize = 4_096;
 /// Bytes of records in one transaction, after which no more is added.
 const BATCH_BYTES: usize = 1 << 20;
 /// Bytes of snapshots in one transaction, after which no more is added.

@@ -10,6 +10,8 @@ use egui::{FontId, Key, RichText, Ui};
 
 /// Lines of the history that are kept.
 const HISTORY: usize = 500;
+/// By how much an answer stands further in than what was asked, in logical pixels: about two letters.
+const INDENT: i8 = 15;
 
 /// What the console line remembers.
 #[derive(Clone, Debug, Default)]
@@ -72,10 +74,11 @@ fn entry_ui(ui: &mut Ui, mirror: &Mirror, entry: &Entry, commands: &mut Vec<Comm
         _ => tokens::SOFT,
     };
     for line in entry.answer.lines() {
-        ui.horizontal_wrapped(|ui| {
-            ui.spacing_mut().item_spacing.x = 0.0;
-            ui.label(mono("  ", answer));
-            words_ui(ui, mirror, line, answer, commands);
+        egui::Frame::NONE.inner_margin(egui::Margin { left: INDENT, ..Default::default() }).show(ui, |ui| {
+            ui.horizontal_wrapped(|ui| {
+                ui.spacing_mut().item_spacing.x = 0.0;
+                words_ui(ui, mirror, line, answer, commands);
+            });
         });
     }
 }

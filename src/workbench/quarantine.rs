@@ -77,7 +77,8 @@ fn sign(entry: &Quarantined, waits: bool) -> (&'static str, &'static str, Rgb) {
         Afterwards::TakenIn => ("●", "taken in", tokens::GREEN),
         Afterwards::Gone => ("○", "gone", tokens::SOFT),
         Afterwards::Waits if waits => ("▲", "waits", tokens::AMBER),
-        Afterwards::Waits | Afterwards::Lost => ("■", "lost", tokens::RED),
+        Afterwards::Waits => ("○", "dealt with", tokens::SOFT),
+        Afterwards::Lost => ("■", "lost", tokens::RED),
     }
 }
 
@@ -211,7 +212,13 @@ mod tests {
     #[test]
     fn an_entry_is_chosen_shown_and_asked_about() {
         let rebuilt = entry(1, 0, Afterwards::Rebuilt { at: 40, whole: true });
-        let mut harness = harness(&[rebuilt, entry(2, 6, Afterwards::Waits), entry(3, 7, Afterwards::Lost)]);
+        let mut harness = harness(&[
+            rebuilt,
+            entry(2, 6, Afterwards::Waits),
+            entry(3, 7, Afterwards::Lost),
+            entry(4, 8, Afterwards::Waits),
+        ]);
+        harness.get_by_label("log record 9 (outcome of message 8), dealt with");
         harness.get_by_label("log record 9 (outcome of message 7), lost").click();
         harness.run();
         assert!(harness.query_by_label("Retry message 7").is_none(), "no problem 7 waits");

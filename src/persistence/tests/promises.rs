@@ -49,7 +49,7 @@ fn while_the_disk_stands_still_nothing_is_delivered_nobody_waits_and_the_intake_
     *goes.0.lock().unwrap() = false;
     // None of these waits for the disk: the test would stand still with it.
     let accepted = (2..).take_while(|sequence| alembic.append_envelope(*sequence, envelope(*sequence)).is_ok()).count();
-    assert_eq!(accepted, 8_192);
+    assert_eq!(accepted, 12_288);
     alembic.append_outcome(1, failed(), vec![], vec![]);
     alembic.append_tick(Tick { number: 1, started_at: 0, index: 0 }, vec![]);
     assert!(alembic.replies().recv_timeout(Duration::from_millis(100)).is_err());
