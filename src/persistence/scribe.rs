@@ -5,7 +5,7 @@ mod refusal;
 
 use super::Snapshot;
 use super::alembic::{Admission, Beginning, Reply, Request};
-use super::batch::Batch;
+use super::batch::{Batch, Records};
 use super::folder::WorldLock;
 use super::ledger::Ledger;
 use super::redelivery::Redelivery;
@@ -61,6 +61,8 @@ pub(super) struct Scribe {
     outgoing: Sender<Reply>,
     wake: Box<dyn Fn() + Send + Sync>,
     admission: Arc<Admission>,
+    /// Memory of a batch that is durable, for the next one.
+    spare: Option<Records>,
     /// Whether the batch that was written last was a large one.
     comes_in_bulk: bool,
     /// Whether the batch was waited for, with nothing else to do.
@@ -112,6 +114,7 @@ impl Scribe {
             outgoing,
             wake,
             admission,
+            spare: None,
             comes_in_bulk: false,
             was_idle: true,
             sure: end,
@@ -263,7 +266,8 @@ impl Scribe {
     }
 
     fn commit(&mut self, clean: bool) -> Result<Commit<News>, String> {
-        let (batch, news) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.news));
+        let next = Batch { heartwood: self.spare.take().unwrap_or_default(), ..Batch::default() };
+        let (batch, news) = (std::mem::replace(&mut self.batch, next), std::mem::take(&mut self.news));
         // What came in while another batch was written will have one behind it, too.
         let may_lag = !std::mem::take(&mut self.was_idle);
         Ok(Commit { batch, meta: self.ledger.meta(clean)?, may_lag, end: self.ledger.end(), news })
@@ -291,11 +295,7 @@ impl Scribe {
     fn hear(&mut self, answer: Answer<News>) -> Result<(), String> {
         self.sure = answer.sure;
         self.is_settled = answer.is_settled;
-        if let Some(spare) = answer.spare
-            && self.batch.heartwood.is_empty()
-        {
-            self.batch.heartwood = spare;
-        }
+        self.spare = answer.spare.or(self.spare.take());
         match answer.result {
             Ok(news) => news.into_iter().for_each(|news| self.tell(news)),
             Err(reason) => self.wait_for_the_disk(reason)?,
