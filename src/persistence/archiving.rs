@@ -5,28 +5,29 @@
 //! at each moment every record is in one of the two, or in both. The data file is then written anew without its free
 //! pages, under another name, and takes the place of the old one.
 
-use super::archive::{self, Archive, Made, NewSegment, Unpacked};
-use super::awakening::{read_error, store_error};
+use super::archive::{self, Archive, NewSegment, Unpacked};
+use super::awakening::{read_error, store_error, went_on};
 use super::decoding;
 use super::folder::{self, Ground, WorldLock, sync_folder, unusable};
 use super::ledger::WORLD_FORMAT;
 use super::record::{self, Kind};
-use super::source::{Meta, ReadError, read_meta};
+use super::source::{Meta, ReadError, Source, read_meta};
 use super::storage;
 use super::store::{DATA_FILE, MAP_BYTES, Protocol, Store, StoreError};
 use super::wire_object::write_to;
 use super::writer::LogEnd;
-use super::{OpenError, Progress};
+use super::{OpenError, Progress, witness};
 use std::fs;
 use std::io;
 use std::ops::Bound;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use uuid::Uuid;
 
 /// A segment ends with the record that fills it up to so many bytes, before they are packed, or to so many records.
 const SEGMENT_BYTES: usize = 64 << 20;
 const SEGMENT_RECORDS: u64 = 1 << 16;
 /// The data file while it is written anew.
-const COMPACT_FILE: &str = "data.mdb.new";
+pub(super) const COMPACT_FILE: &str = "data.mdb.new";
 
 /// What was archived.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -73,12 +74,14 @@ pub(super) fn archive_in(
     storage::survey(dir, false)?;
     let _lock = WorldLock::take(dir, now_ms)?;
     let fail = |error: io::Error| unusable(dir, &error);
+    folder::sync_names(dir).map_err(fail)?;
+    let compact = dir.join(COMPACT_FILE);
+    let _ = fs::remove_file(&compact);
     let length = || dir.join(DATA_FILE).metadata().map(|data| data.len()).map_err(fail);
     let before = length()?;
     let store = Store::open(dir, MAP_BYTES, Protocol::Plain).map_err(|error| store_error(dir, error))?;
     let moving = Moving { dir, store: &store, before_ms, progress, segment_records };
     let moved = moving.move_all().map_err(|error| read_error(dir, error));
-    let compact = dir.join(COMPACT_FILE);
     let written = moved.map(|archived| (archived, write_compact(&store, &compact, before)));
     store.close();
     let (mut archived, written) = written?;
@@ -91,15 +94,22 @@ pub(super) fn archive_in(
     Ok(archived)
 }
 
-/// Writes the data file anew, if that makes it smaller.
+/// Writes the data file anew, if that makes it smaller by a tenth.
 fn write_compact(store: &Store, compact: &Path, before: u64) -> Result<bool, StoreError> {
+    if store.bytes_in_use()? >= before / 10 * 9 {
+        return Ok(false);
+    }
     store.compact_to(compact)?;
     Ok(compact.metadata()?.len() < before)
 }
 
 /// Puts the new data file in the place of the old one.
 fn replace(dir: &Path, compact: &Path) -> Result<(), StoreError> {
-    fs::rename(compact, dir.join(DATA_FILE))?;
+    let data = dir.join(DATA_FILE);
+    if data.symlink_metadata()?.is_symlink() {
+        return Err(StoreError::Io(io::Error::other("it is a link, and stays what it is")));
+    }
+    fs::rename(compact, data)?;
     Ok(sync_folder(dir)?)
 }
 
@@ -112,26 +122,138 @@ struct Moving<'m> {
     segment_records: u64,
 }
 
+/// Records that are in a segment.
+struct Moved {
+    first: u64,
+    end: LogEnd,
+    /// Their bytes, and those of the segment.
+    bytes: u64,
+    packed: u64,
+}
+
 impl Moving<'_> {
     fn move_all(&self) -> Result<Archived, ReadError> {
         let meta = self.meta()?;
-        archive::clear_behind(self.dir, meta.wire.horizon_position).map_err(StoreError::from)?;
+        self.check(&meta)?;
         // The last record proves where the log ends.
         let may = (meta.wire.replay_from.saturating_sub(1)).min(meta.last.saturating_sub(1));
-        let until = self.issued_before(meta.wire.horizon_position, may)?;
-        let first = meta.wire.horizon_position + 1;
-        self.progress.begin_archiving((until + 1).saturating_sub(first));
-        let mut archived = Archived::default();
-        let mut horizon = meta.horizon();
-        while horizon.position < until {
-            let (made, bytes) = self.make_segment(horizon, until, meta.wire.world_id)?;
-            self.forget(made.end)?;
-            horizon = made.end;
-            archived.records = Some((first, horizon.position));
-            archived.bytes = (archived.bytes.0 + bytes, archived.bytes.1 + made.bytes);
+        let mut archived = Archived { kept: meta.last - meta.wire.horizon_position, ..Archived::default() };
+        let mut take = |moved: Moved| {
+            let (first, _) = archived.records.unwrap_or((moved.first, 0));
+            archived.records = Some((first, moved.end.position));
+            archived.bytes = (archived.bytes.0 + moved.bytes, archived.bytes.1 + moved.packed);
+            archived.kept = meta.last - moved.end.position;
+        };
+        let until = self.last_linked(meta.horizon(), self.issued_before(meta.wire.horizon_position, may)?)?;
+        if until <= meta.wire.horizon_position {
+            return Ok(archived);
         }
-        archived.kept = meta.last - horizon.position;
+        let folder = self.prepare_folder(&meta)?;
+        let mut horizon = self.adopt(&meta, may, &mut take)?;
+        self.progress.begin_archiving(until.saturating_sub(horizon.position));
+        while horizon.position < until {
+            let moved = self.make_segment(&folder, horizon, until, meta.wire.world_id)?;
+            self.forget(moved.end)?;
+            horizon = moved.end;
+            take(moved);
+        }
         Ok(archived)
+    }
+
+    /// Takes over the segments that an attempt left which died before their records were forgotten. Nothing in the folder is ever
+    /// taken away. Answers where the archive ends then.
+    fn adopt(&self, meta: &Meta, may: u64, take: &mut impl FnMut(Moved)) -> Result<LogEnd, ReadError> {
+        let fail = |error: io::Error| ReadError::Open(unusable(&self.dir.join(archive::FOLDER), &error));
+        let mut horizon = meta.horizon();
+        for path in archive::behind(self.dir, horizon.position).map_err(fail)? {
+            let Some(moved) =
+                self.copied(&path, meta.wire.world_id, horizon)?.filter(|moved| moved.end.position <= may)
+            else {
+                let reason = "it holds what this world has not archived, of another world or of another time of this one; \
+                              move it elsewhere: each world needs an archive of its own";
+                return Err(ReadError::Open(unusable(&path, &reason)));
+            };
+            self.forget(moved.end)?;
+            horizon = moved.end;
+            take(moved);
+        }
+        Ok(horizon)
+    }
+
+    /// A world that no awakening would take over is left as it is: what a repair can still find of it must not be moved.
+    fn check(&self, meta: &Meta) -> Result<(), ReadError> {
+        let txn = self.store.read()?;
+        let last = self.store.dbs.heartwood.last(&txn)?.map(|(key, _)| key.to_vec()).unwrap_or_default();
+        if last != meta.last.to_be_bytes() {
+            return Err(ReadError::Damaged(format!(
+                "its last log record, {}, is missing, or another one is there",
+                meta.last
+            )));
+        }
+        let archive = Archive::of_world(self.dir, meta);
+        let source = Source::new(&txn, &self.store.dbs, &archive, meta, self.progress);
+        let seen = witness::seen(self.dir).filter(|(id, _)| *id == meta.wire.world_id);
+        seen.map_or(Ok(()), |(_, seen)| went_on(&source, seen))?;
+        if archive.is_missing() {
+            let reason = format!(
+                "records up to {} are archived, and no segment is there; is it a link, or a disk, that can't be reached now?",
+                archive.horizon()
+            );
+            return Err(ReadError::Open(unusable(&self.dir.join(archive::FOLDER), &reason)));
+        }
+        Ok(())
+    }
+
+    /// The folder of the archive, with nothing in it that stands in the way.
+    fn prepare_folder(&self, meta: &Meta) -> Result<PathBuf, ReadError> {
+        let fail = |error: io::Error| ReadError::Open(unusable(&self.dir.join(archive::FOLDER), &error));
+        let folder = archive::make_folder(self.dir).map_err(fail)?;
+        // A link may lead to where a sync means nothing.
+        storage::survey(&folder.canonicalize().map_err(fail)?, false).map_err(ReadError::Open)?;
+        archive::clear_unfinished(self.dir, meta.wire.world_id).map_err(fail)?;
+        Ok(folder)
+    }
+
+    /// What a segment has, if it begins behind a record and all of it is in the database, too.
+    fn copied(&self, path: &Path, world_id: Uuid, before: LogEnd) -> Result<Option<Moved>, ReadError> {
+        let Some((segment, header)) = Archive::of_file(path, world_id) else { return Ok(None) };
+        let txn = self.store.read()?;
+        let mut bytes = 0;
+        for parcel in segment.parcels(before.position + 1) {
+            let unpacked = parcel.unpack();
+            if !matches!(unpacked, Unpacked::Records(_)) {
+                return Ok(None);
+            }
+            for (position, record) in unpacked.records() {
+                bytes += record.len() as u64;
+                if self.store.dbs.heartwood.get(&txn, &position.to_be_bytes())? != Some(record) {
+                    return Ok(None);
+                }
+            }
+        }
+        let end = header.end;
+        let last = self.store.dbs.heartwood.get(&txn, &end.position.to_be_bytes())?;
+        let is_last = last.and_then(record::glance).is_some_and(|(_, _, chain)| chain == end.chain);
+        let is_next = header.before == before && is_last && self.last_linked(before, end.position)? == end.position;
+        Ok(is_next.then_some(Moved { first: before.position + 1, end, bytes, packed: header.length }))
+    }
+
+    /// The last position up to one at which a record is whole and follows the one before it: there its chain value is right for certain.
+    fn last_linked(&self, horizon: LogEnd, until: u64) -> Result<u64, ReadError> {
+        let txn = self.store.read()?;
+        let record = |position: u64| self.store.dbs.heartwood.get(&txn, &position.to_be_bytes());
+        let mut position = until;
+        while position > horizon.position {
+            let before = match position - 1 {
+                before if before == horizon.position => Some(horizon.chain),
+                before => record(before)?.and_then(record::glance).map(|(_, _, chain)| chain),
+            };
+            if is_linked(before, position, record(position)?.unwrap_or_default()) {
+                break;
+            }
+            position -= 1;
+        }
+        Ok(position)
     }
 
     fn meta(&self) -> Result<Meta, ReadError> {
@@ -159,35 +281,42 @@ impl Moving<'_> {
         Ok(may)
     }
 
-    /// Copies records behind one into a segment and reads it back. Answers also how many bytes they have.
-    fn make_segment(&self, before: LogEnd, until: u64, world_id: uuid::Uuid) -> Result<(Made, u64), ReadError> {
+    /// Copies records behind one into a segment and reads it back.
+    fn make_segment(&self, folder: &Path, before: LogEnd, until: u64, world_id: Uuid) -> Result<Moved, ReadError> {
         let txn = self.store.read()?;
-        let mut segment = NewSegment::begin(self.dir, world_id, before).map_err(StoreError::from)?;
+        let mut segment = NewSegment::begin(folder, world_id, before).map_err(StoreError::from)?;
         self.store.share_access(segment.file()).map_err(StoreError::from)?;
         let key = (before.position + 1).to_be_bytes();
         let range = (Bound::Included(&key[..]), Bound::Unbounded);
-        let (mut position, mut bytes) = (before.position, 0);
+        let (mut end, mut bytes, mut is_full) = (before, 0, false);
         for entry in self.store.dbs.heartwood.range(&txn, &range)? {
             let (key, record) = entry?;
-            position += 1;
+            let position = end.position + 1;
             if key != position.to_be_bytes() {
                 return Err(ReadError::Damaged(format!("log record {position} is missing")));
             }
+            let linked = is_linked(Some(end.chain), position, record);
             let chain = record::glance(record).map_or(0, |(_, _, chain)| chain);
             segment.push(record, chain).map_err(StoreError::from)?;
+            end = LogEnd { position, chain };
             self.progress.note_record();
             bytes += record.len();
-            if position == until || position - before.position == self.segment_records || bytes >= SEGMENT_BYTES {
+            is_full |=
+                position == until || position - before.position >= self.segment_records || bytes >= SEGMENT_BYTES;
+            if is_full && linked {
                 break;
             }
         }
-        let made = segment.finish().map_err(StoreError::from)?;
-        self.compare(before, made.end, world_id)?;
-        Ok((made, bytes as u64))
+        if !is_full || end.position > until {
+            return Err(ReadError::Damaged(format!("log record {} is missing", end.position + 1)));
+        }
+        let header = segment.finish().map_err(StoreError::from)?;
+        self.compare(before, header.end, world_id)?;
+        Ok(Moved { first: before.position + 1, end: header.end, bytes: bytes as u64, packed: header.length })
     }
 
     /// What a segment has must be what the database has.
-    fn compare(&self, before: LogEnd, end: LogEnd, world_id: uuid::Uuid) -> Result<(), ReadError> {
+    fn compare(&self, before: LogEnd, end: LogEnd, world_id: Uuid) -> Result<(), ReadError> {
         let other = |reason: &str| {
             let reason =
                 format!("a segment does not read as it was written ({reason}), and its records stay where they are");
@@ -195,7 +324,7 @@ impl Moving<'_> {
         };
         let txn = self.store.read()?;
         let mut next = before.position + 1;
-        for parcel in Archive::up_to(self.dir, world_id, end.position).parcels(next) {
+        for parcel in Archive::up_to(self.dir, world_id, end).parcels(next) {
             let unpacked = parcel.unpack();
             if let Unpacked::Gap(flaw) | Unpacked::Fault(flaw) = &unpacked {
                 return Err(other(&flaw.reason));
@@ -221,4 +350,10 @@ impl Moving<'_> {
             .and_then(|_| self.store.forget(horizon.position, &bytes))
             .map_err(|reason| ReadError::Store(StoreError::Io(io::Error::other(reason))))
     }
+}
+
+/// Whether a record is whole and its chain value follows from the one before it.
+fn is_linked(before: Option<u64>, position: u64, bytes: &[u8]) -> bool {
+    let Ok(record) = record::decode(bytes, Some(position)) else { return false };
+    before.is_some_and(|before| record::chain(before, position, record.crc) == record.chain)
 }

@@ -2,6 +2,7 @@
 
 use super::alembic::{self, Alembic, Beginning};
 use super::archive::Archive;
+use super::archiving::COMPACT_FILE;
 use super::batch::Batch;
 use super::folder::{self, BuildingSite, Ground, WorldLock, unusable};
 use super::ledger::{Ledger, Suspension};
@@ -120,6 +121,7 @@ pub(super) fn open_in(
     let lock = WorldLock::take(dir, now_ms)?;
     // A process that renamed the folder, or a file in it, and died then may not have come to this.
     folder::sync_names(dir).map_err(|error| unusable(dir, &error))?;
+    let _ = std::fs::remove_file(dir.join(COMPACT_FILE));
     let store = Store::open(dir, map_bytes, protocol).map_err(|error| store_error(dir, error))?;
     let woken = wake_up(dir, &store, now_ms, created, ticker, progress);
     match woken.and_then(|waking| if progress.pass() { Ok(waking) } else { Err(ReadError::Stopped) }) {
@@ -151,7 +153,7 @@ struct Waking {
 }
 
 /// The log must hold what was seen of it.
-fn went_on(source: &Source<'_>, seen: LogEnd) -> Result<(), ReadError> {
+pub(super) fn went_on(source: &Source<'_>, seen: LogEnd) -> Result<(), ReadError> {
     let last = source.dbs.heartwood.last(source.txn)?;
     let found = last.and_then(|(key, _)| key.try_into().ok().map(u64::from_be_bytes)).unwrap_or_default();
     let record = source.record(seen.position)?;

@@ -69,6 +69,9 @@ pub(super) fn read_meta(txn: &RoTxn, dbs: &Databases) -> Result<Meta, ReadError>
     if wire.format > WORLD_FORMAT {
         return Err(ReadError::Newer(format!("version {}, world format {}", wire.writer, wire.format)));
     }
+    if wire.horizon_position > 0 && wire.horizon_position >= record.position {
+        return Err(damaged(format!("its horizon, {}, is not before its end", wire.horizon_position)));
+    }
     Ok(Meta { wire, last: record.position, chain: record.chain })
 }
 

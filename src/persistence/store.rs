@@ -10,11 +10,11 @@ use heed::types::Bytes;
 use heed::{
     CommitOrAbort, CompactionOption, Database, Env, EnvFlags, EnvOpenOptions, MdbError, PutFlags, RoTxn, WithoutTls,
 };
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Bound;
 #[cfg(unix)]
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -28,6 +28,8 @@ pub(super) const META_KEY: &[u8] = b"meta";
 pub(super) const MAP_BYTES: usize = if cfg!(target_pointer_width = "64") { 16 << 30 } else { 256 << 20 };
 /// Where the number of the transaction stands in a meta page of LMDB.
 const META_TRANSACTION: u64 = 144;
+/// So often a data file is opened anew that is not the one under its name any more.
+const PLACES: u32 = 10;
 /// LMDB's two first pages, at the smallest page size.
 const LEAST_BYTES: u64 = 2 * 4096;
 
@@ -54,6 +56,29 @@ pub(super) struct Databases {
     pub(super) meta: Db,
     pub(super) quarantine: Db,
     pub(super) suspended: Db,
+}
+
+impl Databases {
+    /// Those of an environment that is read.
+    fn open(env: &Env<WithoutTls>) -> Result<Self, StoreError> {
+        let opened = env.open_databases_and_commit(env.read_txn()?, |opener, txn| {
+            let [heartwood, sapwood, meta, quarantine, suspended] =
+                NAMES.map(|name| opener.open_database::<Bytes, Bytes>(txn, Some(name)));
+            let opened = (heartwood?, sapwood?, meta?, quarantine?, suspended?);
+            Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(opened))
+        })?;
+        match opened.commit() {
+            Some((Some(heartwood), Some(sapwood), Some(meta), Some(quarantine), Some(suspended))) => {
+                Ok(Self { heartwood, sapwood, meta, quarantine, suspended })
+            }
+            _ => Err(StoreError::NoDatabase("heartwood")),
+        }
+    }
+
+    /// In the order of their names.
+    fn all(&self) -> [Db; 5] {
+        [self.heartwood, self.sapwood, self.meta, self.quarantine, self.suspended]
+    }
 }
 
 const NAMES: [&str; 5] = ["heartwood", "sapwood", "meta", "quarantine", "suspended"];
@@ -108,8 +133,8 @@ impl Store {
         if data.exists() && data.metadata()?.len() < LEAST_BYTES {
             return Err(StoreError::Cut);
         }
-        let env = open_env(dir, map_bytes, WRITING)?;
-        if is_short(&env, &data)? {
+        let env = open_in_place(dir, map_bytes, WRITING)?;
+        if is_short(&env)? {
             // A map that reaches beyond its file kills the reader. LMDB leaves free pages at the end unwritten, so a
             // short file may be whole; where it is not, the zeros are found by checksums.
             OpenOptions::new().write(true).open(&data)?.set_len(length_by_meta(&env))?;
@@ -137,24 +162,11 @@ impl Store {
         // Without its reader table nobody has the world open, and LMDB would make one.
         let alone = !dir.join(READERS_FILE).exists();
         let flags = if alone { EnvFlags::READ_ONLY | EnvFlags::NO_LOCK } else { EnvFlags::READ_ONLY };
-        let env = open_env(dir, MAP_BYTES, flags)?;
-        if is_short(&env, &data)? {
+        let env = open_in_place(dir, MAP_BYTES, flags)?;
+        if is_short(&env)? {
             return Err(StoreError::Cut);
         }
-        let txn = env.read_txn()?;
-        let opened = env.open_databases_and_commit(txn, |opener, txn| {
-            let [heartwood, sapwood, meta, quarantine, suspended] =
-                NAMES.map(|name| opener.open_database::<Bytes, Bytes>(txn, Some(name)));
-            let opened = (heartwood?, sapwood?, meta?, quarantine?, suspended?);
-            Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(opened))
-        })?;
-        match opened.commit() {
-            Some((Some(heartwood), Some(sapwood), Some(meta), Some(quarantine), Some(suspended))) => {
-                let dbs = Databases { heartwood, sapwood, meta, quarantine, suspended };
-                Ok(Self { dbs, env, protocol: Protocol::Plain })
-            }
-            _ => Err(StoreError::NoDatabase("heartwood")),
-        }
+        Ok(Self { dbs: Databases::open(&env)?, env, protocol: Protocol::Plain })
     }
 
     /// Size of all pages that are in use or were, in bytes.
@@ -164,8 +176,8 @@ impl Store {
 
     /// Writes all that is committed now to a new file, durably.
     pub(super) fn copy_to(&self, file: &Path) -> Result<(), StoreError> {
-        let copy = self.env.copy_to_path(file, CompactionOption::Disabled)?;
-        self.share_access(&copy)?;
+        let mut copy = self.create_like(file)?;
+        self.env.copy_to_file(&mut copy, CompactionOption::Disabled)?;
         Ok(copy.sync_all()?)
     }
 
@@ -181,7 +193,8 @@ impl Store {
             self.env.force_sync()?;
         }
         let number = self.env.info().last_txn_id as u64;
-        let mut copy = self.env.copy_to_path(file, CompactionOption::Enabled)?;
+        let mut copy = self.create_like(file)?;
+        self.env.copy_to_file(&mut copy, CompactionOption::Enabled)?;
         let place = SeekFrom::Start(u64::from(self.env.unnamed_database_stat().page_size) + META_TRANSACTION);
         let mut stands = [0; 8];
         copy.seek(place)?;
@@ -191,13 +204,74 @@ impl Store {
         }
         copy.seek(place)?;
         copy.write_all(&number.to_ne_bytes())?;
-        self.share_access(&copy)?;
-        Ok(copy.sync_all()?)
+        copy.sync_all()?;
+        drop(copy);
+        self.is_copied(file)
     }
 
-    /// Whoever may read the data file may read this one, and nobody else.
+    /// Makes a file that has the owner and the permissions of the data file from the beginning.
+    fn create_like(&self, file: &Path) -> Result<File, StoreError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        options.mode(0o600);
+        let made = options.open(file)?;
+        self.share_access(&made)?;
+        Ok(made)
+    }
+
+    /// Whoever owns the data file owns this one, and whoever may read the one may read the other.
+    ///
+    /// # Errors
+    /// Its owner can't be made the same.
     pub(super) fn share_access(&self, file: &File) -> io::Result<()> {
-        file.set_permissions(self.env.path().join(DATA_FILE).metadata()?.permissions())
+        let data = self.env.path().join(DATA_FILE).metadata()?;
+        #[cfg(unix)]
+        {
+            let made = file.metadata()?;
+            if (made.uid(), made.gid()) != (data.uid(), data.gid()) {
+                std::os::unix::fs::fchown(file, Some(data.uid()), Some(data.gid()))?;
+            }
+        }
+        file.set_permissions(data.permissions())
+    }
+
+    /// Reads a copy of this environment, entry by entry beside it.
+    fn is_copied(&self, file: &Path) -> Result<(), StoreError> {
+        let env = open_env(file, MAP_BYTES, EnvFlags::READ_ONLY | EnvFlags::NO_LOCK | EnvFlags::NO_SUB_DIR)?;
+        let compared = self.is_same(&env);
+        env.prepare_for_closing().wait();
+        if compared? { Ok(()) } else { Err(io::Error::other("the copy does not read as what was copied").into()) }
+    }
+
+    fn is_same(&self, copy: &Env<WithoutTls>) -> Result<bool, StoreError> {
+        // A transaction knows the databases that were opened before it.
+        let dbs = Databases::open(copy)?;
+        let (ours, theirs) = (self.env.read_txn()?, copy.read_txn()?);
+        for (db, other) in self.dbs.all().into_iter().zip(dbs.all()) {
+            let mut entries = other.iter(&theirs)?;
+            for entry in db.iter(&ours)? {
+                if entries.next().transpose()? != Some(entry?) {
+                    return Ok(false);
+                }
+            }
+            if entries.next().is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Bytes of the pages that hold something.
+    pub(super) fn bytes_in_use(&self) -> Result<u64, StoreError> {
+        let txn = self.env.read_txn()?;
+        let main = self.env.unnamed_database_stat();
+        let mut pages = main.branch_pages + main.leaf_pages + main.overflow_pages;
+        for db in self.dbs.all() {
+            let stat = db.stat(&txn)?;
+            pages += stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+        }
+        Ok(pages as u64 * u64::from(main.page_size))
     }
 
     /// Forgets the log up to a position, with the figures that tell of it; durable when it returns.
@@ -354,13 +428,17 @@ impl Shelf for Press {
     }
 }
 
-/// Which file lies under a name: its disk and its number there. `None` where there is none, and on a system that lets no open file be
-/// taken away.
+/// Which file lies under a name: its disk and its number there, and on a system that lets no open file be taken away, whether there
+/// is one.
 fn identity(path: &Path) -> Option<(u64, u64)> {
+    path.metadata().ok().as_ref().and_then(identity_of)
+}
+
+fn identity_of(file: &Metadata) -> Option<(u64, u64)> {
     #[cfg(unix)]
-    return path.metadata().ok().map(|file| (file.dev(), file.ino()));
+    return Some((file.dev(), file.ino()));
     #[cfg(not(unix))]
-    return path.is_file().then_some((0, 0));
+    return file.is_file().then_some((0, 0));
 }
 
 fn in_words(error: &StoreError) -> String {
@@ -393,11 +471,26 @@ fn open_env(dir: &Path, map_bytes: usize, flags: EnvFlags) -> Result<Env<Without
     }
 }
 
+/// Opens the environment in a folder. LMDB opens the data file before it locks its table of readers, and in between another file may
+/// take its place: then what was opened is nobody's any more.
+fn open_in_place(dir: &Path, map_bytes: usize, flags: EnvFlags) -> Result<Env<WithoutTls>, StoreError> {
+    for _ in 0..PLACES {
+        let env = open_env(dir, map_bytes, flags)?;
+        let opened = env.try_clone_inner_file()?.metadata()?;
+        if identity(&dir.join(DATA_FILE)) == identity_of(&opened) {
+            return Ok(env);
+        }
+        env.prepare_for_closing().wait();
+    }
+    Err(io::Error::other("other files take the place of its data file again and again").into())
+}
+
 fn length_by_meta(env: &Env<WithoutTls>) -> u64 {
     let page = u64::from(env.unnamed_database_stat().page_size);
     (env.info().last_page_number as u64 + 1) * page
 }
 
-fn is_short(env: &Env<WithoutTls>, data: &PathBuf) -> io::Result<bool> {
-    Ok(File::open(data)?.metadata()?.len() < length_by_meta(env))
+/// Whether the file ends before its last page. Another may have its name by now.
+fn is_short(env: &Env<WithoutTls>) -> Result<bool, heed::Error> {
+    Ok(env.real_disk_size()? < length_by_meta(env))
 }

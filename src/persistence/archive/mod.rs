@@ -6,7 +6,7 @@ mod segment;
 use super::folder;
 use super::source::Meta;
 use super::writer::LogEnd;
-use segment::{Block, BlockPlace, Segment, SegmentWriter};
+use segment::{Block, BlockPlace, Header, HeaderError, Segment, SegmentWriter};
 use std::cell::{OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::fs;
@@ -25,11 +25,11 @@ const UNFINISHED: &str = ".new";
 /// The archived part of a log.
 #[derive(Debug)]
 pub(super) struct Archive {
-    /// Whose segments they are; `None` where nothing tells it.
-    world_id: Option<Uuid>,
     horizon: u64,
     /// In order; none begins before the end of the one before it.
     files: Vec<SegmentFile>,
+    /// Why the folder can't be looked through, if it can't.
+    hidden: Option<String>,
     /// The newest first. Whoever asks for one record soon asks for its neighbours; an outcome and its message may stand in two blocks.
     last_read: RefCell<VecDeque<Block>>,
 }
@@ -40,7 +40,11 @@ struct SegmentFile {
     first: u64,
     last: u64,
     path: PathBuf,
-    segment: OnceCell<Result<RefCell<Segment>, String>>,
+    header: Result<Header, HeaderError>,
+    /// Why none of it counts, though it may be whole.
+    refused: Option<String>,
+    /// Found when they are first needed.
+    blocks: OnceCell<Vec<BlockPlace>>,
 }
 
 /// Part of an archive in the order of its records, as it is stored.
@@ -71,10 +75,10 @@ pub(super) struct Flaw {
 }
 
 impl Parcel {
-    /// For sharing out the unpacking.
+    /// Bytes when it is unpacked, for sharing that out.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Packed { stored, .. } => stored.len(),
+            Self::Packed { place, .. } => place.full as usize,
             Self::Gap(_) | Self::Fault(_) => 0,
         }
     }
@@ -102,63 +106,95 @@ impl Unpacked {
 }
 
 impl SegmentFile {
+    fn at(path: PathBuf, (first, last): (u64, u64)) -> Self {
+        let header = Header::read(&path);
+        let refused = match &header {
+            Ok(header) if (header.before.position + 1, header.end.position) != (first, last) => {
+                Some("it has another name than it was given".to_string())
+            }
+            Err(newer @ HeaderError::Newer(_)) => Some(newer.to_string()),
+            _ => None,
+        };
+        Self { first, last, path, header, refused, blocks: OnceCell::new() }
+    }
+
     fn name(&self) -> String {
         let name = self.path.file_name().unwrap_or_default();
         format!("`{FOLDER}/{}`", name.to_string_lossy())
     }
 
-    fn segment(&self) -> Result<&RefCell<Segment>, String> {
-        let open = || Segment::open(&self.path).map(RefCell::new).map_err(|error| format!("{}: {error}", self.name()));
-        self.segment.get_or_init(open).as_ref().map_err(Clone::clone)
-    }
-
-    fn flaw(&self, first: u64, last: u64, reason: &str) -> Flaw {
+    fn flaw(&self, first: u64, last: u64, reason: &dyn std::fmt::Display) -> Flaw {
         Flaw { first, last, reason: format!("{}: {reason}", self.name()) }
     }
 
-    /// What it has of its records: each is in a block or in a gap.
-    fn pieces(&self, world_id: Option<Uuid>) -> Vec<Result<BlockPlace, Flaw>> {
-        let segment = match self.segment() {
-            Ok(segment) => segment.borrow(),
-            Err(reason) => return vec![Err(Flaw { first: self.first, last: self.last, reason })],
-        };
-        if let Ok(header) = &segment.header
-            && (world_id.is_some_and(|id| id != header.world_id)
-                || (header.before.position + 1, header.end.position) != (self.first, self.last))
-        {
-            return vec![Err(self.flaw(self.first, self.last, "it is of another world, or has another name"))];
+    /// Its blocks. No file stays open: there may be more segments than a process may open files.
+    fn blocks(&self) -> io::Result<&[BlockPlace]> {
+        if let Some(blocks) = self.blocks.get() {
+            return Ok(blocks);
         }
+        let blocks = Segment::open(&self.path)?.blocks();
+        Ok(self.blocks.get_or_init(|| blocks))
+    }
+
+    /// What it has of its records: each is in a block or in a gap.
+    fn pieces(&self) -> Vec<Result<BlockPlace, Flaw>> {
+        if let Some(reason) = &self.refused {
+            return vec![Err(self.flaw(self.first, self.last, reason))];
+        }
+        let blocks = match self.blocks() {
+            Ok(blocks) => blocks,
+            Err(error) => return vec![Err(self.flaw(self.first, self.last, &error))],
+        };
         let (mut pieces, mut next) = (Vec::new(), self.first);
-        for block in segment.blocks.iter().filter(|block| block.last() <= self.last) {
+        for block in blocks.iter().filter(|block| block.last() <= self.last) {
             if block.first < next {
                 continue;
             }
             if block.first > next {
-                pieces.push(Err(self.flaw(next, block.first - 1, "the header of a block is damaged")));
+                pieces.push(Err(self.flaw(next, block.first - 1, &"the header of a block is damaged")));
             }
             pieces.push(Ok(*block));
             next = block.last() + 1;
         }
         if next <= self.last {
-            let reason = segment.header.as_ref().map_or_else(String::as_str, |_| "its last blocks are damaged");
-            pieces.push(Err(self.flaw(next, self.last, reason)));
+            let gap = match &self.header {
+                Ok(_) => self.flaw(next, self.last, &"its last blocks are damaged"),
+                Err(reason) => self.flaw(next, self.last, reason),
+            };
+            pieces.push(Err(gap));
         }
         pieces
     }
 
     fn fault(&self) -> Option<Flaw> {
-        let segment = self.segment().ok()?.borrow();
-        let reason = segment.header.as_ref().err()?;
+        let reason = self.header.as_ref().err().filter(|_| self.refused.is_none())?;
         Some(self.flaw(self.first, self.last, reason))
     }
 
     fn packed(&self, place: BlockPlace) -> Parcel {
-        let read = self
-            .segment()
-            .and_then(|segment| segment.borrow_mut().read(&place).map_err(|error| format!("{}: {error}", self.name())));
-        match read {
+        match Segment::open(&self.path).and_then(|mut segment| segment.read(&place)) {
             Ok(stored) => Parcel::Packed { place, stored, file: self.name() },
-            Err(reason) => Parcel::Gap(Flaw { first: place.first, last: place.last(), reason }),
+            Err(error) => Parcel::Gap(self.flaw(place.first, place.last(), &error)),
+        }
+    }
+}
+
+/// Refuses the segments that are not of this log: of another world, or not what the next one says comes before it. What follows the
+/// last one is known where `after` tells it.
+fn refuse_strangers(files: &mut [SegmentFile], is_of_world: impl Fn(Uuid) -> bool, after: Option<LogEnd>) {
+    let mut after = after;
+    for file in files.iter_mut().rev().filter(|file| file.refused.is_none()) {
+        let Ok(header) = &file.header else {
+            after = None;
+            continue;
+        };
+        let leads_on = after.is_none_or(|after| after.position != header.end.position || after == header.end);
+        if !is_of_world(header.world_id) {
+            file.refused = Some("it is of another world".into());
+        } else if !leads_on {
+            file.refused = Some("it is of another log than what follows it".into());
+        } else {
+            after = Some(header.before);
         }
     }
 }
@@ -166,19 +202,40 @@ impl SegmentFile {
 impl Archive {
     /// What the figures about a world say is archived.
     pub(super) fn of_world(dir: &Path, meta: &Meta) -> Self {
-        Self::up_to(dir, meta.wire.world_id, meta.wire.horizon_position)
+        Self::up_to(dir, meta.wire.world_id, meta.horizon())
     }
 
     /// The segments up to a horizon.
-    pub(super) fn up_to(dir: &Path, world_id: Uuid, horizon: u64) -> Self {
-        Self { world_id: Some(world_id), horizon, files: files(dir, horizon), last_read: RefCell::default() }
+    pub(super) fn up_to(dir: &Path, world_id: Uuid, horizon: LogEnd) -> Self {
+        let found = if horizon.position > 0 { files(dir, horizon.position) } else { Ok(Vec::new()) };
+        let hidden = found.as_ref().err().map(ToString::to_string);
+        let mut files = found.unwrap_or_default();
+        refuse_strangers(&mut files, |id| id == world_id, Some(horizon));
+        Self { horizon: horizon.position, files, hidden, last_read: RefCell::default() }
     }
 
-    /// Every segment that lies there, also where nothing tells how far the archive goes.
-    pub(super) fn found(dir: &Path) -> Self {
-        let files = files(dir, u64::MAX);
+    /// Every segment that lies there and may be of this world, also where nothing tells how far the archive goes.
+    pub(super) fn found(dir: &Path, is_of_world: impl Fn(Uuid) -> bool) -> Self {
+        let found = files(dir, u64::MAX);
+        let hidden = found.as_ref().err().map(ToString::to_string);
+        let mut files = found.unwrap_or_default();
+        refuse_strangers(&mut files, is_of_world, None);
         let horizon = files.last().map_or(0, |file| file.last);
-        Self { world_id: None, horizon, files, last_read: RefCell::default() }
+        Self { horizon, files, hidden, last_read: RefCell::default() }
+    }
+
+    /// A segment of a world alone, and what its header says; `None` where it is no whole one.
+    pub(super) fn of_file(path: &Path, world_id: Uuid) -> Option<(Self, Header)> {
+        let name = path.file_name()?.to_string_lossy();
+        let file = SegmentFile::at(path.to_path_buf(), span_of(&name)?);
+        let header = file.header.clone().ok().filter(|header| header.world_id == world_id)?;
+        let horizon = file.last;
+        Some((Self { horizon, files: vec![file], hidden: None, last_read: RefCell::default() }, header))
+    }
+
+    /// Whether nothing of it is there.
+    pub(super) fn is_missing(&self) -> bool {
+        self.horizon > 0 && self.files.is_empty()
     }
 
     /// The last position that is archived; 0 where none is.
@@ -189,14 +246,17 @@ impl Archive {
     /// Its parts in order, from the one that has the record at a position.
     pub(super) fn parcels(&self, from: u64) -> impl Iterator<Item = Parcel> {
         let missing = |first: u64, last: u64| {
-            let reason = format!("no file in the folder `{FOLDER}` has them");
+            let reason = match &self.hidden {
+                Some(error) => format!("the folder `{FOLDER}` can't be read: {error}"),
+                None => format!("no file in the folder `{FOLDER}` has them"),
+            };
             (first <= last).then_some(Parcel::Gap(Flaw { first, last, reason }))
         };
         let mut next = from.max(1);
         let pieces = self.files.iter().filter(move |file| file.last >= from).flat_map(move |file| {
             let before = missing(next, file.first.saturating_sub(1));
             next = file.last + 1;
-            let blocks = file.pieces(self.world_id).into_iter().map(|piece| match piece {
+            let blocks = file.pieces().into_iter().map(|piece| match piece {
                 Ok(place) => (place.last(), Some(place), None),
                 Err(gap) => (gap.last, None, Some(gap)),
             });
@@ -220,7 +280,7 @@ impl Archive {
             return last_read.front().and_then(|block| block.record(position)).map(<[u8]>::to_vec);
         }
         let file = self.files.iter().find(|file| file.first <= position && position <= file.last)?;
-        let pieces = file.pieces(self.world_id).into_iter().flatten();
+        let pieces = file.pieces().into_iter().flatten();
         let place = pieces.into_iter().find(|place| place.first <= position && position <= place.last())?;
         let Unpacked::Records(block) = file.packed(place).unpack() else { return None };
         let record = block.record(position)?.to_vec();
@@ -231,28 +291,37 @@ impl Archive {
 }
 
 /// The segments up to the horizon, in order, without those that another one makes useless.
-fn files(dir: &Path, horizon: u64) -> Vec<SegmentFile> {
-    if horizon == 0 {
-        return Vec::new();
-    }
-    let entries = fs::read_dir(dir.join(FOLDER)).into_iter().flatten().flatten();
-    let mut files: Vec<SegmentFile> = entries
-        .filter_map(|entry| {
-            let (first, last) = span_of(&entry.file_name().to_string_lossy())?;
-            let segment = OnceCell::new();
-            (last <= horizon).then(|| SegmentFile { first, last, path: entry.path(), segment })
-        })
-        .collect();
-    files.sort_by_key(|file| (file.first, std::cmp::Reverse(file.last)));
+fn files(dir: &Path, horizon: u64) -> io::Result<Vec<SegmentFile>> {
+    let mut spans: Vec<_> = spans(dir)?.into_iter().filter(|((_, last), _)| *last <= horizon).collect();
+    spans.sort_by_key(|((first, last), _)| (*first, std::cmp::Reverse(*last)));
     let mut next = 1;
-    files.retain(|file| {
-        let is_next = file.first >= next;
+    spans.retain(|((first, last), _)| {
+        let is_next = *first >= next;
         if is_next {
-            next = file.last + 1;
+            next = last + 1;
         }
         is_next
     });
-    files
+    Ok(spans.into_iter().map(|(span, path)| SegmentFile::at(path, span)).collect())
+}
+
+/// The segments that lie in the folder, by their names.
+fn spans(dir: &Path) -> io::Result<Vec<((u64, u64), PathBuf)>> {
+    let mut spans = Vec::new();
+    for path in paths(dir)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        spans.extend(span_of(&name).map(|span| (span, path)));
+    }
+    Ok(spans)
+}
+
+/// What lies in the folder; nothing where it is missing.
+fn paths(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(dir.join(FOLDER)) {
+        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// The positions that the name of a segment says.
@@ -266,21 +335,35 @@ fn name_of(first: u64, last: u64) -> String {
     format!("{first:012}-{last:012}{SUFFIX}")
 }
 
-/// Takes away what lies in the folder behind the horizon: segments of an attempt that died before its records were forgotten.
-pub(super) fn clear_behind(dir: &Path, horizon: u64) -> io::Result<()> {
-    let entries = match fs::read_dir(dir.join(FOLDER)) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
-        let (name, path) = entry.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))?;
-        let is_behind = span_of(&name).is_some_and(|(_, last)| last > horizon);
-        if is_behind || name.ends_with(&format!("{SUFFIX}{UNFINISHED}")) {
-            fs::remove_file(path)?;
-        }
+/// Finished segments behind the horizon, in order: of an attempt that died before its records were forgotten, or of nobody knows whom.
+pub(super) fn behind(dir: &Path, horizon: u64) -> io::Result<Vec<PathBuf>> {
+    let mut spans = spans(dir)?;
+    spans.retain(|((_, last), _)| *last > horizon);
+    spans.sort();
+    Ok(spans.into_iter().map(|(_, path)| path).collect())
+}
+
+/// Takes away segments that this world began and never finished.
+pub(super) fn clear_unfinished(dir: &Path, world_id: Uuid) -> io::Result<()> {
+    let is_unfinished = |path: &PathBuf| path.to_string_lossy().ends_with(&unfinished_suffix(world_id));
+    paths(dir)?.into_iter().filter(is_unfinished).try_for_each(fs::remove_file)
+}
+
+/// What the name of a segment ends with while it is not whole. Another world may share the folder by mistake.
+fn unfinished_suffix(world_id: Uuid) -> String {
+    format!(".{}{UNFINISHED}", world_id.simple())
+}
+
+/// Makes the folder where it is missing, and its name durable.
+pub(super) fn make_folder(dir: &Path) -> io::Result<PathBuf> {
+    let folder = dir.join(FOLDER);
+    if !folder.is_dir() {
+        fs::create_dir(&folder)?;
     }
-    Ok(())
+    folder::sync_folder(dir)?;
+    // It may be a link to a folder elsewhere.
+    folder::sync_names(&folder.canonicalize()?)?;
+    Ok(folder)
 }
 
 /// A segment that is made: it has its name, and is durable, once it is finished.
@@ -292,24 +375,13 @@ pub(super) struct NewSegment {
     first: u64,
 }
 
-/// A segment that was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Made {
-    pub(super) end: LogEnd,
-    pub(super) bytes: u64,
-}
-
 impl NewSegment {
-    /// Begins a segment behind a record, and makes the folder where it is missing.
-    pub(super) fn begin(dir: &Path, world_id: Uuid, before: LogEnd) -> io::Result<Self> {
-        let folder = dir.join(FOLDER);
-        if !folder.is_dir() {
-            fs::create_dir(&folder)?;
-            folder::sync_folder(dir)?;
-        }
+    /// Begins a segment behind a record, in the folder of the archive.
+    pub(super) fn begin(folder: &Path, world_id: Uuid, before: LogEnd) -> io::Result<Self> {
         let first = before.position + 1;
-        let unfinished = folder.join(format!("{first:012}{SUFFIX}{UNFINISHED}"));
-        Ok(Self { writer: SegmentWriter::create(&unfinished, world_id, before)?, folder, unfinished, first })
+        let unfinished = folder.join(format!("{first:012}{}", unfinished_suffix(world_id)));
+        let writer = SegmentWriter::create(&unfinished, world_id, before)?;
+        Ok(Self { writer, folder: folder.to_path_buf(), unfinished, first })
     }
 
     pub(super) fn file(&self) -> &fs::File {
@@ -322,26 +394,33 @@ impl NewSegment {
     }
 
     /// Makes it durable under its name.
-    pub(super) fn finish(self) -> io::Result<Made> {
+    pub(super) fn finish(self) -> io::Result<Header> {
         let header = self.writer.finish()?;
-        fs::rename(&self.unfinished, self.folder.join(name_of(self.first, header.end.position)))?;
+        let name = self.folder.join(name_of(self.first, header.end.position));
+        if name.exists() {
+            return Err(io::Error::other(format!("{} is there already", name.display())));
+        }
+        fs::rename(&self.unfinished, name)?;
         folder::sync_folder(&self.folder)?;
-        Ok(Made { end: header.end, bytes: header.length })
+        Ok(header)
     }
 }
 
 /// Copies the segments up to the horizon of a world to another folder, durably.
 pub(super) fn copy(from: &Path, horizon: u64, to: &Path) -> io::Result<()> {
-    let files = files(from, horizon);
+    let files = if horizon > 0 { files(from, horizon)? } else { Vec::new() };
     if files.is_empty() {
         return Ok(());
     }
     let folder = to.join(FOLDER);
     fs::create_dir(&folder)?;
     for file in files {
-        let copy = folder.join(name_of(file.first, file.last));
-        fs::copy(&file.path, &copy)?;
-        fs::File::options().write(true).open(&copy)?.sync_all()?;
+        // Not by `fs::copy`: of a file that may not be written it makes one that may not be synced.
+        let mut copy = fs::File::create(folder.join(name_of(file.first, file.last)))?;
+        let mut original = fs::File::open(&file.path)?;
+        io::copy(&mut original, &mut copy)?;
+        copy.set_permissions(original.metadata()?.permissions())?;
+        copy.sync_all()?;
     }
     folder::sync_folder(&folder)?;
     folder::sync_folder(to)

@@ -10,6 +10,7 @@ use flate2::write::ZlibEncoder;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use thiserror::Error;
 use uuid::Uuid;
 
 const MAGIC: [u8; 8] = *b"HWSEGMNT";
@@ -24,15 +25,29 @@ pub(super) const BLOCK_BYTES: usize = 256 << 10;
 /// No block is longer when it is unpacked: it may end with a record of the greatest length.
 const LONGEST_BLOCK: usize = BLOCK_BYTES + record::LONGEST + record::HEADER + 8;
 
+/// A disk refuses so many bytes at once.
+const SECTOR: usize = 4096;
+/// So often the next whole block is sought behind damage, before the rest of the file is given up.
+const SEARCHES: usize = 1_024;
+
+/// Why a header tells nothing.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub(super) enum HeaderError {
+    #[error("{0}")]
+    Damaged(String),
+    #[error("its format is {0}, of a newer workbench")]
+    Newer(u32),
+}
+
 /// What the header of a segment says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub(in crate::persistence) struct Header {
     pub(super) world_id: Uuid,
     /// The record before the first one, and its chain value.
-    pub(super) before: LogEnd,
-    pub(super) end: LogEnd,
+    pub(in crate::persistence) before: LogEnd,
+    pub(in crate::persistence) end: LogEnd,
     /// Bytes of the whole file.
-    pub(super) length: u64,
+    pub(in crate::persistence) length: u64,
 }
 
 impl Header {
@@ -52,16 +67,35 @@ impl Header {
         bytes
     }
 
+    /// Reads the header of a file.
+    ///
     /// # Errors
-    /// In words, beginning with "its".
-    pub(super) fn from_bytes(bytes: &[u8; HEADER]) -> Result<Self, String> {
+    /// In words, beginning with "it".
+    pub(super) fn read(path: &Path) -> Result<Self, HeaderError> {
+        let damaged = |error: io::Error| HeaderError::Damaged(format!("it can't be read: {error}"));
+        let mut file = File::open(path).map_err(damaged)?;
+        let length = file.metadata().map_err(damaged)?.len();
+        let mut bytes = [0; HEADER];
+        if length < HEADER as u64 {
+            return Err(HeaderError::Damaged("it is cut short".into()));
+        }
+        file.read_exact(&mut bytes).map_err(damaged)?;
+        let header = Self::from_bytes(&bytes)?;
+        match header.length.cmp(&length) {
+            std::cmp::Ordering::Greater => Err(HeaderError::Damaged("it is cut short".into())),
+            std::cmp::Ordering::Equal => Ok(header),
+            std::cmp::Ordering::Less => Err(HeaderError::Damaged("it is longer than its header says".into())),
+        }
+    }
+
+    fn from_bytes(bytes: &[u8; HEADER]) -> Result<Self, HeaderError> {
         let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte]));
         let half = |at: usize| u32::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte]));
         if bytes[..8] != MAGIC || half(HEADER - 4) != crc32c(&bytes[..HEADER - 4]) {
-            return Err("its header is damaged".into());
+            return Err(HeaderError::Damaged("its header is damaged".into()));
         }
         if half(8) != FORMAT {
-            return Err(format!("its format is {}, of a newer workbench", half(8)));
+            return Err(HeaderError::Newer(half(8)));
         }
         Ok(Self {
             world_id: Uuid::from_bytes(std::array::from_fn(|byte| bytes[16 + byte])),
@@ -81,9 +115,9 @@ pub(in crate::persistence) struct BlockPlace {
     pub(super) count: u32,
     /// Where its header begins.
     pub(super) at: u64,
-    /// Bytes behind the header.
+    /// Bytes behind the header, and when they are unpacked.
     pub(super) stored: u32,
-    full: u32,
+    pub(super) full: u32,
     crc: u32,
 }
 
@@ -238,62 +272,63 @@ impl SegmentWriter {
 #[derive(Debug)]
 pub(super) struct Segment {
     file: File,
-    pub(super) header: Result<Header, String>,
-    /// Those whose headers are whole, in the order of the file.
-    pub(super) blocks: Vec<BlockPlace>,
+    length: u64,
 }
 
 impl Segment {
-    /// Looks through the headers in a file. Where one is damaged, the next one that is whole is sought.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let mut file = File::open(path)?;
-        let length = file.metadata()?.len();
-        let mut bytes = [0; HEADER];
-        let header = match file.read_exact(&mut bytes) {
-            Ok(()) => Header::from_bytes(&bytes),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err("it is cut short".into()),
-            Err(error) => return Err(error),
-        };
-        let header = header.and_then(|header| match header.length.cmp(&length) {
-            std::cmp::Ordering::Greater => Err("it is cut short".into()),
-            std::cmp::Ordering::Equal => Ok(header),
-            std::cmp::Ordering::Less => Err("it is longer than its header says".to_string()),
-        });
-        let mut segment = Self { file, header, blocks: Vec::new() };
-        let mut at = HEADER as u64;
-        while at + BLOCK_HEADER as u64 <= length {
-            let bytes = segment.read_at(at, BLOCK_HEADER)?;
-            let place = BlockPlace::from_bytes(&bytes, at);
-            match place.filter(|place| at + (BLOCK_HEADER as u64) + u64::from(place.stored) <= length) {
-                Some(place) => {
-                    at += BLOCK_HEADER as u64 + u64::from(place.stored);
-                    segment.blocks.push(place);
-                }
-                None => match segment.next_block(at + 1, length)? {
-                    Some(next) => at = next,
-                    None => break,
-                },
-            }
-        }
-        Ok(segment)
+        let file = File::open(path)?;
+        Ok(Self { length: file.metadata()?.len(), file })
     }
 
-    /// Where the next block begins whose header is whole.
-    fn next_block(&mut self, from: u64, length: u64) -> io::Result<Option<u64>> {
+    /// The blocks whose headers are whole, in the order of the file. What the disk refuses is damaged.
+    pub(super) fn blocks(&mut self) -> Vec<BlockPlace> {
+        let mut blocks = Vec::new();
+        let (mut at, mut searches) = (HEADER as u64, 0);
+        while self.length.saturating_sub(at) >= BLOCK_HEADER as u64 {
+            let bytes = self.read_at(at, BLOCK_HEADER).unwrap_or_default();
+            if let Some(place) = self.block(&bytes, at) {
+                at += BLOCK_HEADER as u64 + u64::from(place.stored);
+                blocks.push(place);
+                continue;
+            }
+            searches += 1;
+            match self.next_block(at + 1) {
+                Some(next) if searches <= SEARCHES => at = next,
+                _ => break,
+            }
+        }
+        blocks
+    }
+
+    /// The block whose header this is, if it is whole and the file has all of it.
+    fn block(&self, header: &[u8], at: u64) -> Option<BlockPlace> {
+        let behind = self.length.checked_sub(at)?.checked_sub(BLOCK_HEADER as u64)?;
+        BlockPlace::from_bytes(header, at).filter(|place| u64::from(place.stored) <= behind)
+    }
+
+    /// Where the next block begins.
+    fn next_block(&mut self, from: u64) -> Option<u64> {
         const WINDOW: usize = 1 << 20;
         let mut base = from;
-        while base + BLOCK_HEADER as u64 <= length {
-            let window = self.read_at(base, WINDOW.min(usize::try_from(length - base).unwrap_or(WINDOW)))?;
-            let mut begins = window.windows(BLOCK_HEADER).enumerate();
-            let is_block = |(place, bytes): &(usize, &[u8])| {
-                bytes.starts_with(&BLOCK_MAGIC) && BlockPlace::from_bytes(bytes, base + *place as u64).is_some()
+        loop {
+            let rest = usize::try_from(self.length.checked_sub(base)?).unwrap_or(usize::MAX);
+            if rest < BLOCK_HEADER {
+                return None;
+            }
+            let window = self.read_at(base, rest.min(WINDOW)).or_else(|_| self.read_at(base, rest.min(SECTOR)));
+            let Ok(window) = window else {
+                base = (base / SECTOR as u64 + 1) * SECTOR as u64;
+                continue;
             };
-            if let Some((place, _)) = begins.find(is_block) {
-                return Ok(Some(base + place as u64));
+            let mut begins = window.windows(BLOCK_HEADER).zip(base..);
+            let is_block =
+                |(bytes, at): &(&[u8], u64)| bytes.starts_with(&BLOCK_MAGIC) && self.block(bytes, *at).is_some();
+            if let Some((_, at)) = begins.find(is_block) {
+                return Some(at);
             }
             base += (window.len() - BLOCK_HEADER + 1) as u64;
         }
-        Ok(None)
     }
 
     fn read_at(&mut self, at: u64, length: usize) -> io::Result<Vec<u8>> {

@@ -123,16 +123,17 @@ impl Repair {
             Ground::Taken => return Err(OpenError::NotAWorld(dir.to_path_buf())),
         }
         let lock = lock(dir)?;
-        let raw = RawFile::open(dir, progress).map_err(|error| unusable(dir, &error))?;
+        let mut raw = RawFile::open(dir, progress).map_err(|error| unusable(dir, &error))?;
         let newer = |needs: String| OpenError::Newer { path: dir.to_path_buf(), needs };
         let mut finds = raw.records().map_err(newer)?;
+        let mut metas = metas(&raw, &mut finds).map_err(newer)?;
+        let is_of_world = |id: &Uuid| metas.is_empty() || metas.iter().any(|meta| meta.wire.world_id == *id);
+        let seen = witness::seen(dir).filter(|(id, _)| is_of_world(id));
+        raw.find_archive(dir, |id| is_of_world(&id) && (!metas.is_empty() || seen.is_none_or(|(seen, _)| seen == id)));
         let (archived, archive_faults) = raw.archived().map_err(newer)?;
         finds.extend(archived);
         progress.begin_joining(finds.len() as u64);
         let trees = Trees::read(&raw);
-        let mut metas = metas(&raw, &mut finds).map_err(newer)?;
-        let is_of_world = |id: &Uuid| metas.is_empty() || metas.iter().any(|meta| meta.wire.world_id == *id);
-        let seen = witness::seen(dir).filter(|(id, _)| is_of_world(id));
 
         let known_end = known_end(&trees, &metas);
         let sight = seen.map(|(_, end)| end);

@@ -61,7 +61,13 @@ impl RawFile {
     pub(super) fn open(dir: &Path, progress: &Progress) -> io::Result<Self> {
         let file = File::open(dir.join(DATA_FILE))?;
         let length = file.metadata()?.len();
-        Ok(Self { file: RefCell::new(file), length, archive: Archive::found(dir), progress: progress.clone() })
+        let archive = Archive::found(dir, |_| true);
+        Ok(Self { file: RefCell::new(file), length, archive, progress: progress.clone() })
+    }
+
+    /// Leaves the segments of other worlds in the archive out.
+    pub(super) fn find_archive(&mut self, dir: &Path, is_of_world: impl Fn(Uuid) -> bool) {
+        self.archive = Archive::found(dir, is_of_world);
     }
 
     /// The bytes of a piece, as far as the file reaches. What the disk refuses counts as zeros.

@@ -200,15 +200,145 @@ fn what_an_attempt_that_died_left_is_no_part_of_the_log() {
     // Segments of all of it, and a database that still has it.
     archive(&copy, 40);
     fs::rename(copy.join(FOLDER), dir.join(FOLDER)).unwrap();
-    fs::write(dir.join(FOLDER).join("000000000001.segment.new"), "half").unwrap();
+    let half = dir.join(FOLDER).join(format!("000000000001.{}.new", WORLD.simple()));
+    fs::write(&half, "half").unwrap();
+    let of_another_world = dir.join(FOLDER).join("000000000001.00000000000000000000000000000009.new");
+    fs::write(&of_another_world, "half").unwrap();
     fs::write(dir.join("data.mdb.new"), "half").unwrap();
     assert_eq!(log(dir), before);
     assert_eq!(verify(dir).damages, []);
-    archive(dir, 25);
-    assert_eq!(segments(dir).len() as u64, (before.len() as u64 - 1).div_ceil(25), "{:?}", segments(dir));
+    let last = before.len() as u64;
+    assert_eq!(archive(dir, 25).records, Some((1, last - 1)));
+    assert!(!half.exists());
+    fs::remove_file(of_another_world).unwrap();
+    assert_eq!(segments(dir).len() as u64, (last - 1).div_ceil(40), "{:?}", segments(dir));
     assert!(!dir.join("data.mdb.new").exists());
     assert_eq!(log(dir), before);
     assert_eq!(verify(dir).damages, []);
+}
+
+/// Two worlds with the same log up to a position, and another one behind it, archived.
+fn two_ways_of_one_world(parent: &Path) -> [(PathBuf, Vec<Entry>, Image); 2] {
+    ["one", "other"].map(|name| {
+        let dir = parent.join(name);
+        fs::create_dir(&dir).unwrap();
+        let mut written = Written::new();
+        (0..20).for_each(|_| written.happen(&Event::Set { object: 0, bytes: 20 }));
+        (0..40).for_each(|_| written.happen(&Event::Set { object: 1, bytes: 10 + name.len() }));
+        written.snapshot();
+        let records = written.records();
+        written.store(&dir, &records);
+        archive(&dir, 20);
+        let read = log(&dir);
+        (dir, read, written.image.clone())
+    })
+}
+
+#[test]
+fn a_segment_of_another_way_that_the_world_went_is_none() {
+    let parent = tempfile::tempdir().unwrap();
+    let [(one, before, image), (other, ..)] = two_ways_of_one_world(parent.path());
+    let (mine, foreign) = (segments(&one), segments(&other));
+    assert_eq!(fs::read(&mine[0]).unwrap(), fs::read(&foreign[0]).unwrap(), "up to here it is one");
+    let last = mine.len() - 1;
+    for at in [2, last] {
+        let kept = fs::read(&mine[at]).unwrap();
+        fs::copy(&foreign[at], &mine[at]).unwrap();
+        damage_is_found(&one, &before, &image, "of another log");
+        assert_eq!(verify(&one).damages.len(), 1, "what is whole is not blamed");
+        hurt_a_snapshot(&one);
+        assert!(Reader::open(&one).unwrap().image(&mut Counting).is_err(), "it is no base for anything");
+        // Heal it.
+        fs::write(&mine[at], kept).unwrap();
+        hurt_a_snapshot(&one);
+        assert_eq!(verify(&one).damages, []);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_archive_of_two_worlds_is_refused_and_nothing_of_it_goes() {
+    let parent = tempfile::tempdir().unwrap();
+    let shared = parent.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    let [one, other] = ["one", "other"].map(|name| parent.path().join(name));
+    for dir in [&one, &other] {
+        fs::create_dir(dir).unwrap();
+        std::os::unix::fs::symlink(&shared, dir.join(FOLDER)).unwrap();
+    }
+    let (before, _) = world(&one, 60);
+    let mut written = Written::new();
+    written.ledger = Ledger::new(Uuid::from_u128(8));
+    (0..40).for_each(|_| written.happen(&Event::Set { object: 0, bytes: 20 }));
+    written.snapshot();
+    let records = written.records();
+    written.store(&other, &records);
+    archive(&one, 20);
+    let theirs = log(&other);
+    let refused = archive_in(&other, None, 7, &Progress::new(), 20).unwrap_err().to_string();
+    assert!(refused.contains("move it elsewhere"), "{refused}");
+    assert_eq!((log(&other), verify(&other).damages), (theirs, vec![]));
+    assert_eq!((log(&one), verify(&one).damages), (before, vec![]));
+}
+
+#[test]
+fn what_no_awakening_would_take_over_is_not_archived() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path();
+    world(dir, 60);
+    let older = fs::read(dir.join("data.mdb")).unwrap();
+    let (awakened, alembic) = open(dir, None, 9, &mut Counting, || {}).unwrap();
+    let sequence = awakened.next_sequence;
+    alembic.append_envelope(sequence, envelope(sequence)).unwrap();
+    alembic.append_outcome(sequence, done(vec![]), vec![], vec![]);
+    await_until(&alembic, |_, settled| settled.contains(&sequence));
+    alembic.close();
+    archive(dir, 20);
+    let whole = segments(dir);
+    let newer = fs::read(dir.join("data.mdb")).unwrap();
+    let refused = || archive_in(dir, None, 9, &Progress::new(), 20).unwrap_err();
+    // An older data file was put back: what it would archive again are not the newest segments.
+    fs::write(dir.join("data.mdb"), older).unwrap();
+    assert!(matches!(refused(), OpenError::WentBack { .. }), "{:?}", refused());
+    assert_eq!(segments(dir), whole);
+    // The archive can't be reached.
+    fs::write(dir.join("data.mdb"), newer).unwrap();
+    let away = dir.join("away");
+    fs::rename(dir.join(FOLDER), &away).unwrap();
+    assert!(refused().to_string().contains("can't be reached now"), "{}", refused());
+    fs::rename(away, dir.join(FOLDER)).unwrap();
+    archive(dir, 20);
+    // The end of the log is gone from the database.
+    let last = log(dir).len() as u64;
+    let store = Store::open(dir, SMALL_MAP, Protocol::Plain).unwrap();
+    let txn = store.read().unwrap();
+    let meta = store.dbs.meta.get(&txn, super::super::store::META_KEY).unwrap().unwrap().to_vec();
+    drop(txn);
+    store.forget(last, &meta).unwrap();
+    store.close();
+    assert!(refused().is_damage(), "{:?}", refused());
+}
+
+#[test]
+fn a_segment_ends_where_the_chain_is_sure() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path();
+    let mut written = Written::new();
+    (0..40).for_each(|_| written.happen(&Event::Set { object: 0, bytes: 20 }));
+    written.snapshot();
+    let mut records = written.records();
+    // Two records are hurt where segments would end: the body of one, the chain value of the other.
+    for (position, at) in [(20, 60), (41, 32)] {
+        records[position - 1].1[at] ^= 1;
+    }
+    written.store(dir, &records);
+    let before: Vec<Entry> = Reader::open(dir).unwrap().log(1).filter_map(Result::ok).collect();
+    let damages = verify(dir).damages;
+    archive(dir, 20);
+    let names: Vec<_> = segments(dir).iter().map(|path| path.file_name().unwrap().to_owned()).collect();
+    assert_eq!(names[..2], ["000000000001-000000000021.segment", "000000000022-000000000043.segment"]);
+    let after: Vec<Entry> = Reader::open(dir).unwrap().log(1).filter_map(Result::ok).collect();
+    assert_eq!((after, verify(dir).damages), (before, damages));
 }
 
 #[test]
@@ -268,6 +398,32 @@ fn a_backup_has_the_archive_too() {
     let again = parent.path().join("again");
     assert!(copy_world(&dir, &again, 5, &mut Counting, &Progress::new()).unwrap_err().is_damage());
     assert!(!again.exists());
+}
+
+#[test]
+fn repair_takes_nothing_from_a_segment_of_another_world() {
+    let parent = tempfile::tempdir().unwrap();
+    let [ours, theirs] = ["ours", "theirs"].map(|name| parent.path().join(name));
+    [&ours, &theirs].iter().for_each(|dir| fs::create_dir(dir).unwrap());
+    let (before, image) = world(&ours, 40);
+    archive(&ours, 20);
+    let mut other = Written::new();
+    other.ledger = Ledger::new(Uuid::from_u128(8));
+    (0..40).for_each(|_| other.happen(&Event::Set { object: 0, bytes: 20 }));
+    other.snapshot();
+    let records = other.records();
+    other.store(&theirs, &records);
+    archive(&theirs, 20);
+    let (mine, foreign) = (segments(&ours), segments(&theirs));
+    fs::copy(&foreign[1], &mine[1]).unwrap();
+    let repair = Repair::survey(&ours, &mut Counting).unwrap();
+    assert_eq!(repair.plan.lost_records, [(21, 40)]);
+    assert!(repair.plan.faults.iter().any(|fault| fault.contains("of another world")), "{:?}", repair.plan.faults);
+    let to = parent.path().join("new");
+    repair.rebuild(&to, 5, &mut Counting).unwrap();
+    assert_eq!(Reader::open(&to).unwrap().image(&mut Counting).unwrap(), image);
+    let kept: Vec<Entry> = log(&to).into_iter().take(20).collect();
+    assert_eq!(kept, before[..20]);
 }
 
 #[test]
