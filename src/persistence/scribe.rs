@@ -137,7 +137,13 @@ impl Scribe {
             self.look_at_room();
             self.gather()?;
             if self.writer.is_busy() {
-                self.wait()?;
+                // A full batch grows no more by waiting.
+                if self.is_full() && !self.writer.is_full() {
+                    let commit = self.commit(false)?;
+                    self.writer.order(Order::Write(commit));
+                } else {
+                    self.wait()?;
+                }
             } else if !self.batch.is_empty() {
                 self.write_batch(false)?;
             } else if !self.is_settled {

@@ -552,6 +552,7 @@ impl Shelf for Filling {
             return Err("the disk is full".into());
         }
         if let Some((position, record)) = batch.heartwood.iter().last() {
+            assert_eq!(batch.heartwood.iter().next().map(|(first, _)| first), Some(self.end.position + 1));
             self.end = LogEnd { position, chain: record::decode(record, None).unwrap().chain };
         }
         Ok(true)
@@ -604,6 +605,36 @@ fn a_full_disk_stops_the_writing_and_it_goes_on_when_there_is_room() {
     alembic.append_envelope(3, envelope(3)).unwrap();
     assert_eq!(alembic.replies().recv().unwrap(), durable(vec![3], vec![], 5));
     alembic.close();
+}
+
+#[test]
+fn whichever_write_of_a_flood_fails_all_is_told_once_and_in_order() {
+    for writes in 0..6 {
+        let (alembic, room) = filling(writes);
+        let messages = |first: u64| (first..first + 3_000).map(|number| (number, Arc::new(envelope(number))));
+        let mut told = Vec::new();
+        let mut refused = 0;
+        for first in [1, 3_001, 6_001, 9_001] {
+            // While nothing can be written none is let in.
+            while alembic.append_envelopes(messages(first).collect()).is_err() {
+                room.store(true, Ordering::Relaxed);
+                std::thread::yield_now();
+            }
+        }
+        while told.len() < 12_000 {
+            match alembic.replies().recv().unwrap() {
+                Reply::Durable { envelopes, .. } => told.extend(envelopes),
+                Reply::ReadOnly(_) => {
+                    refused += 1;
+                    room.store(true, Ordering::Relaxed);
+                }
+                _ => {}
+            }
+        }
+        assert!(told.iter().copied().eq(1..=12_000), "{writes} writes");
+        assert!(refused <= 1);
+        alembic.close();
+    }
 }
 
 #[test]

@@ -60,23 +60,31 @@ pub(super) struct Writer<N> {
     unsure: VecDeque<Commit<N>>,
     /// Memory of a commit that is durable.
     spare: Option<Records>,
+    /// Whether something failed, and no fence since.
+    failed: bool,
 }
 
 impl<N> Writer<N> {
     /// A writer to a log that ends so, durably.
     pub(super) fn new(shelf: Box<dyn Shelf>, sure: LogEnd) -> Self {
-        Self { shelf, sure, unsure: VecDeque::new(), spare: None }
+        Self { shelf, sure, unsure: VecDeque::new(), spare: None, failed: false }
     }
 
     /// Writes a commit. Answers the news of those that are durable now: this one, or the one before it.
     ///
     /// # Errors
-    /// In words. Then only [`Writer::fence`] leads on.
+    /// In words. Then only [`Writer::fence`] leads on: what is ordered before is kept for it, and nothing is written.
     pub(super) fn write(&mut self, commit: Commit<N>) -> Result<Vec<N>, String> {
         self.unsure.push_back(commit);
+        self.go_on()?;
         let Some(Commit { batch, meta, may_lag, .. }) = self.unsure.back() else { return Ok(Vec::new()) };
-        let is_durable = self.shelf.write(batch, meta, *may_lag)?;
-        Ok(self.release(usize::from(!is_durable)))
+        let written = self.shelf.write(batch, meta, *may_lag);
+        self.failed = written.is_err();
+        Ok(self.release(usize::from(!written?)))
+    }
+
+    fn go_on(&self) -> Result<(), String> {
+        if self.failed { Err("what came before failed".into()) } else { Ok(()) }
     }
 
     /// Where the log ended with the last commit that is durable for certain.
@@ -94,8 +102,11 @@ impl<N> Writer<N> {
     /// # Errors
     /// As for [`Writer::write`].
     pub(super) fn settle(&mut self) -> Result<Vec<N>, String> {
+        self.go_on()?;
         if !self.is_settled() {
-            self.shelf.sync()?;
+            let synced = self.shelf.sync();
+            self.failed = synced.is_err();
+            synced?;
         }
         Ok(self.release(0))
     }
@@ -122,6 +133,7 @@ impl<N> Writer<N> {
             self.shelf.write(&whole, &last.meta, false)?;
             self.shelf.sync()?;
         }
+        self.failed = false;
         Ok(self.release(0))
     }
 
@@ -237,6 +249,22 @@ mod tests {
         assert_eq!(writer.write(Commit { may_lag: false, ..commit(2) }), Ok(vec![1, 2]));
         assert!(writer.is_settled());
         assert_eq!(stub.0.lock().unwrap().calls, ["write", "write"]);
+    }
+
+    #[test]
+    fn after_a_failure_nothing_is_written_before_the_fence() {
+        for ordered in [true, false] {
+            let (mut writer, stub) = writer(false, &[Some(false)]);
+            assert!(writer.write(commit(1)).is_err());
+            // It was ordered before anybody heard of the failure.
+            assert!(if ordered { writer.write(commit(2)) } else { writer.settle() }.is_err());
+            assert_eq!(stub.0.lock().unwrap().calls, ["write"]);
+            let told = if ordered { vec![1, 2] } else { vec![1] };
+            assert_eq!(writer.fence(), Ok(told.clone()));
+            assert_eq!(stub.0.lock().unwrap().written, told);
+            assert!(writer.is_settled());
+            assert_eq!(writer.write(commit(3)), Ok(vec![3]), "it goes on, plain");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Where commits are written: by a thread of their own, so that whoever gives the orders makes the next batch meanwhile; or at
-//! once, where that costs less than to wake the thread. There is one order at a time.
+//! once, where that costs less than to wake the thread. One order may wait while another is carried out, and after one that failed none is
+//! carried out but a fence.
 
 use super::batch::Records;
 use super::writer::{Commit, LogEnd, Writer};
@@ -37,8 +38,12 @@ pub(super) struct WriterThread<N> {
     orders: Option<Sender<Order<N>>>,
     answers: Receiver<Answer<N>>,
     thread: Option<JoinHandle<()>>,
-    is_busy: bool,
+    /// Orders without an answer.
+    under_way: usize,
 }
+
+/// Orders that may be without an answer: one that is carried out, and one behind it.
+const ORDERS: usize = 2;
 
 /// What is told when the thread is gone.
 const GONE: &str = "the thread that writes came to an unforeseen end";
@@ -51,23 +56,28 @@ impl<N: Send + 'static> WriterThread<N> {
     pub(super) fn start(writer: Writer<N>) -> std::io::Result<Self> {
         let writer = Arc::new(Mutex::new(writer));
         let its_writer = writer.clone();
-        let (orders, incoming) = bounded::<Order<N>>(1);
-        let (outgoing, answers) = bounded(1);
+        let (orders, incoming) = bounded::<Order<N>>(ORDERS);
+        let (outgoing, answers) = bounded(ORDERS);
         let thread = std::thread::Builder::new().name("alembic-writer".into()).spawn(move || {
             // Whoever awaits an answer hears that none comes.
             let _ = catch_unwind(AssertUnwindSafe(|| {
                 incoming.iter().all(|order| outgoing.send(carry_out(order, &its_writer)).is_ok())
             }));
         })?;
-        Ok(Self { writer: Some(writer), orders: Some(orders), answers, thread: Some(thread), is_busy: false })
+        Ok(Self { writer: Some(writer), orders: Some(orders), answers, thread: Some(thread), under_way: 0 })
     }
 
     /// Whether an order is under way.
     pub(super) fn is_busy(&self) -> bool {
-        self.is_busy
+        self.under_way > 0
     }
 
-    /// Carries an order out here and now. The one before was answered.
+    /// Whether no other order may be given before an answer came.
+    pub(super) fn is_full(&self) -> bool {
+        self.under_way >= ORDERS
+    }
+
+    /// Carries an order out here and now. All before were answered.
     ///
     /// # Errors
     /// In words: there is no writer.
@@ -75,13 +85,13 @@ impl<N: Send + 'static> WriterThread<N> {
         self.writer.as_deref().map(|writer| carry_out(order, writer)).ok_or_else(|| GONE.to_string())
     }
 
-    /// Gives an order to the thread. The one before was answered.
+    /// Gives an order to the thread, which is not [full](Self::is_full).
     pub(super) fn order(&mut self, order: Order<N>) {
         // A thread that is gone is noticed where its answer is awaited.
         if let Some(orders) = &self.orders {
             let _ = orders.send(order);
         }
-        self.is_busy = true;
+        self.under_way += 1;
     }
 
     /// Where answers come, to wait for one among other things; [`Self::heard`] takes what came.
@@ -94,7 +104,7 @@ impl<N: Send + 'static> WriterThread<N> {
     /// # Errors
     /// In words: the thread is gone.
     pub(super) fn heard<E>(&mut self, answer: Result<Answer<N>, E>) -> Result<Answer<N>, String> {
-        self.is_busy = false;
+        self.under_way = self.under_way.saturating_sub(1);
         answer.map_err(|_| GONE.to_string())
     }
 
@@ -111,8 +121,6 @@ impl<N: Send + 'static> WriterThread<N> {
 impl<N> Drop for WriterThread<N> {
     fn drop(&mut self) {
         self.orders = None;
-        // One that is still sending need not wait.
-        let _ = self.answers.try_recv();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

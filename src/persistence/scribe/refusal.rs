@@ -18,6 +18,10 @@ impl Scribe {
     /// # Errors
     /// The world was closed before that.
     pub(super) fn wait_for_the_disk(&mut self, mut reason: String) -> Result<(), String> {
+        // What was ordered before that was heard of is not written, and waits.
+        while self.writer.is_busy() {
+            self.writer.answer()?;
+        }
         self.ledger.epoch_again(&mut self.batch)?;
         let mut behind = Some(self.commit(false)?);
         let mut pause = FIRST_PAUSE;
