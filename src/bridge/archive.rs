@@ -23,7 +23,10 @@ pub fn archive(world: &Path, older_than: Option<u64>, out: &mut dyn Write) -> Re
         )?,
         None => writeln!(out, "there is nothing to move to the archive")?,
     }
-    writeln!(out, "{kept} records stay in the database")?;
+    match kept {
+        1 => writeln!(out, "one record stays in the database")?,
+        _ => writeln!(out, "{kept} records stay in the database")?,
+    }
     match not_compacted {
         Some(why) => writeln!(
             out,

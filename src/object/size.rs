@@ -1,8 +1,8 @@
 //! How many bytes things take, about as many as their records: what bounds are measured in.
 
 use super::{
-    Argument, Change, Edit, Envelope, Literal, MapKey, MethodVersion, Name, Object, ObjectRef, Outcome, Post, Slot,
-    SlotContent, Target, UICommand, Value,
+    Argument, Change, Edit, Envelope, EventBody, Fault, Literal, MapKey, MethodVersion, Name, Object, ObjectRef,
+    Outcome, Post, Slot, SlotContent, StateUpdateEvent, Target, UICommand, Value,
 };
 
 /// What each part takes beside its own content.
@@ -121,14 +121,38 @@ impl Change {
 }
 
 impl Outcome {
-    /// Bytes of what was changed, answered and told; a failed one has none.
+    /// Bytes of what was changed, answered and told, or of what went wrong.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Completed { result, changes, logs } => {
-                let logs: usize = logs.iter().map(|line| PART + line.len()).sum();
-                PART + result.bytes() + logs + changes.iter().map(Change::bytes).sum::<usize>()
+                PART + result.bytes() + texts_bytes(logs) + changes.iter().map(Change::bytes).sum::<usize>()
             }
-            Self::Failed(_) => 0,
+            Self::Failed(fault) => fault.bytes(),
+        }
+    }
+}
+
+impl Fault {
+    /// Bytes of what it says, and of what was told before it.
+    pub fn bytes(&self) -> usize {
+        PART + self.message.len() + texts_bytes(&self.suggestions) + texts_bytes(&self.logs)
+    }
+}
+
+fn texts_bytes(texts: &[impl AsRef<str>]) -> usize {
+    texts.iter().map(|text| PART + text.as_ref().len()).sum()
+}
+
+impl EventBody {
+    /// Bytes of what it holds beside the world itself: nothing of a full state.
+    pub fn bytes(&self) -> usize {
+        PART + match self {
+            Self::Log(line) => line.message.len(),
+            Self::State(StateUpdateEvent::TurnSettled { envelope, outcome, .. }) => envelope.bytes() + outcome.bytes(),
+            Self::State(StateUpdateEvent::Ticked { changes }) => changes.iter().map(Change::bytes).sum(),
+            Self::State(StateUpdateEvent::CommandRefused { fault, .. }) => fault.bytes(),
+            Self::State(StateUpdateEvent::TurnsDurable { sequences }) => size_of_val(&sequences[..]),
+            Self::State(_) => 0,
         }
     }
 }

@@ -323,7 +323,8 @@ fn a_world_that_is_stopped_while_it_is_read_stays_as_it_was() {
     assert!(progress.stop());
     let stopped = open_watched(&dir, None, 0, &mut Still, || {}, &progress).err();
     assert!(matches!(stopped, Some(OpenError::Stopped(_))), "{stopped:?}");
-    assert!(std::fs::read(dir.join("data.mdb")).unwrap() == data);
+    // A file that is mapped may be longer.
+    assert!(std::fs::read(dir.join("data.mdb")).unwrap().starts_with(&data));
     let (awakened, alembic) = wake(&dir);
     assert!(awakened.report.clean_exit);
     alembic.close();

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes of messages that may be under way, and bytes of outcomes that may wait for the disk: 16 MiB of each.
+/// Bytes of messages that may be under way, of outcomes that may wait for the disk, and of events that one subscriber has not received:
+/// 16 MiB of each.
 const BYTES: usize = 16 << 20;
 
 /// A bound that many threads share; clones are the same one.

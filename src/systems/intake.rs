@@ -67,7 +67,7 @@ pub(super) fn take_in_commands(
     while !pipeline.is_full() {
         let Some(Submission { port, request, share }) = submissions.next() else { return };
         match request {
-            Request::Open { sender_id, events } => subscribers.open(port, sender_id, events),
+            Request::Open { sender_id, events, lost } => subscribers.open(port, sender_id, events, lost),
             Request::FullState => subscribers.ask_full_state(port),
             Request::LetGo { ticket, number } => {
                 let refusal = journal.refusal().map(|reason| refusal(&reason));

@@ -1,6 +1,6 @@
 //! Ports: the typed channels by which consoles, panels and programs talk to the world.
 //!
-//! A port sends commands and receives numbered events. Both ways are bounded, commands by their bytes, too. A subscriber too slow for
+//! A port sends commands and receives numbered events. Both ways are bounded, in number and in bytes. A subscriber too slow for
 //! its events loses some, sees the gap in their numbers, and is told the full state again.
 
 use super::budget::{Budget, Share};
@@ -8,6 +8,7 @@ use crate::object::{Event, EventBody, StateUpdateEvent, UICommand};
 use bevy::prelude::Resource;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
 
 /// Commands that may wait for the intake, of all ports together.
@@ -40,7 +41,14 @@ pub(super) enum Request {
     Command { ticket: u64, command: UICommand },
     LetGo { ticket: u64, number: u64 },
     FullState,
-    Open { sender_id: String, events: Sender<Event> },
+    Open { sender_id: String, events: Sender<Sent>, lost: Arc<AtomicBool> },
+}
+
+/// An event on its way.
+pub(super) struct Sent {
+    pub(super) event: Event,
+    /// Of the bytes that the subscriber has not received, until it has.
+    pub(super) share: Share,
 }
 
 pub(super) struct Submission {
@@ -77,9 +85,10 @@ impl Switchboard {
     pub fn connect(&self, sender_id: &str) -> Result<Port, Busy> {
         let id = self.ports.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let (sender, events) = bounded(EVENTS);
-        let request = Request::Open { sender_id: sender_id.to_string(), events: sender };
+        let lost = Arc::<AtomicBool>::default();
+        let request = Request::Open { sender_id: sender_id.to_string(), events: sender, lost: lost.clone() };
         let Self { submissions, waker, under_way, .. } = self.clone();
-        let port = Port { id, submissions, events, waker, under_way, ticket: 0, seen: 0 };
+        let port = Port { id, submissions, events, lost, waker, under_way, ticket: 0, seen: 0 };
         port.submit(request, port.under_way.take(0))?;
         Ok(port)
     }
@@ -94,7 +103,9 @@ impl Switchboard {
 pub struct Port {
     id: u64,
     submissions: Sender<Submission>,
-    events: Receiver<Event>,
+    events: Receiver<Sent>,
+    /// Whether what came last was lost.
+    lost: Arc<AtomicBool>,
     waker: Waker,
     under_way: Budget,
     ticket: u64,
@@ -146,7 +157,7 @@ impl Port {
     /// The next event, if one waits.
     pub fn try_receive(&mut self) -> Option<Received> {
         match self.events.try_recv() {
-            Ok(event) => Some(self.check(event)),
+            Ok(sent) => Some(self.check(sent)),
             Err(TryRecvError::Empty) => None,
             Err(TryRecvError::Disconnected) => Some(Received::Closed),
         }
@@ -155,7 +166,7 @@ impl Port {
     /// The next event, waiting for it.
     pub fn receive(&mut self) -> Received {
         match self.events.recv() {
-            Ok(event) => self.check(event),
+            Ok(sent) => self.check(sent),
             Err(_) => Received::Closed,
         }
     }
@@ -163,8 +174,8 @@ impl Port {
     /// The next event or the next item of another queue, whichever comes first.
     pub fn receive_or<T>(&mut self, other: &Receiver<T>) -> Either<T> {
         crossbeam_channel::select! {
-            recv(self.events) -> event => Either::Received(match event {
-                Ok(event) => self.check(event),
+            recv(self.events) -> sent => Either::Received(match sent {
+                Ok(sent) => self.check(sent),
                 Err(_) => Received::Closed,
             }),
             recv(other) -> item => Either::Other(item.ok()),
@@ -176,7 +187,12 @@ impl Port {
         let _ = self.events.try_recv();
     }
 
-    fn check(&mut self, event: Event) -> Received {
+    fn check(&mut self, Sent { event, share }: Sent) -> Received {
+        drop(share);
+        if self.events.is_empty() && self.lost.load(Ordering::SeqCst) {
+            // The next frame shows it.
+            self.waker.wake();
+        }
         let missed = event.sequence.saturating_sub(self.seen + 1);
         self.seen = event.sequence;
         let told_whole = matches!(event.body, EventBody::State(StateUpdateEvent::FullState { .. }));

@@ -1,7 +1,9 @@
 //! Reflect: numbered events tell every subscriber what became of the frame.
 
+use super::budget::Budget;
 use super::journal::Journal;
 use super::pipeline::Pipeline;
+use super::port::Sent;
 use super::problems::Problems;
 use super::quarantine::Quarantine;
 use super::schedule::FrameSystems;
@@ -12,6 +14,7 @@ use bevy::prelude::*;
 use crossbeam_channel::{Sender, TrySendError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Events of this frame, in order.
 #[derive(Resource, Default)]
@@ -36,7 +39,11 @@ impl Outbox {
 
 struct Subscriber {
     sender_id: String,
-    events: Sender<Event>,
+    events: Sender<Sent>,
+    /// Bytes of events that it has not received.
+    ahead: Budget,
+    /// Whether it lost some, and nothing was sent since.
+    lost: Arc<AtomicBool>,
     sequence: u64,
     wants: Wants,
 }
@@ -51,10 +58,23 @@ enum Wants {
 }
 
 impl Subscriber {
-    /// A full queue swallows the event, but not its number: the subscriber sees the gap. False where nobody listens.
-    fn send(&mut self, body: EventBody) -> bool {
+    /// A full queue swallows the event of so many bytes, but not its number: the subscriber sees the gap. False where nobody listens.
+    fn send(&mut self, body: EventBody, bytes: usize) -> bool {
         self.sequence += 1;
-        !matches!(self.events.try_send(Event { sequence: self.sequence, body }), Err(TrySendError::Disconnected(_)))
+        let Some(share) = self.ahead.ask(bytes) else {
+            self.lost.store(true, Ordering::SeqCst);
+            return true;
+        };
+        let sent = self.events.try_send(Sent { event: Event { sequence: self.sequence, body }, share });
+        self.lost.store(sent.is_err(), Ordering::SeqCst);
+        !matches!(sent, Err(TrySendError::Disconnected(_)))
+    }
+
+    /// Where it took in all that it did not lose, and lost what came last: an event by which it sees that.
+    fn show_loss(&mut self, status: &Status) {
+        if self.lost.load(Ordering::SeqCst) && self.events.is_empty() {
+            self.send(EventBody::State(StateUpdateEvent::Status(status.clone())), 0);
+        }
     }
 }
 
@@ -63,8 +83,10 @@ impl Subscriber {
 pub(super) struct Subscribers(BTreeMap<u64, Subscriber>);
 
 impl Subscribers {
-    pub(super) fn open(&mut self, port: u64, sender_id: String, events: Sender<Event>) {
-        self.0.insert(port, Subscriber { sender_id, events, sequence: 0, wants: Wants::First });
+    pub(super) fn open(&mut self, port: u64, sender_id: String, events: Sender<Sent>, lost: Arc<AtomicBool>) {
+        let (ahead, wants) = (Budget::default(), Wants::First);
+        let subscriber = Subscriber { sender_id, events, ahead, lost, sequence: 0, wants };
+        self.0.insert(port, subscriber);
     }
 
     pub(super) fn ask_full_state(&mut self, port: u64) {
@@ -125,7 +147,8 @@ fn tell_subscribers(
         outbox.0.retain(|(_, body)| matches!(body, EventBody::Log(_)));
         return;
     }
-    let events = std::mem::take(&mut outbox.0);
+    let events = std::mem::take(&mut outbox.0).into_iter().map(|(to, body)| (to, body.bytes(), body));
+    let events: Vec<(Option<u64>, usize, EventBody)> = events.collect();
     let mut whole: Option<EventBody> = None;
     let mut full_state = || {
         whole
@@ -146,20 +169,21 @@ fn tell_subscribers(
     };
     subscribers.0.retain(|port, subscriber| {
         let wants = std::mem::replace(&mut subscriber.wants, Wants::Events);
-        let mut listens = wants != Wants::First || subscriber.send(full_state());
-        for (to, body) in &events {
+        let mut listens = wants != Wants::First || subscriber.send(full_state(), 0);
+        for (to, bytes, body) in &events {
             let concerns = match to {
                 Some(to) => to == port,
                 // What happened in the frame is in the full state already.
                 None => wants != Wants::First || matches!(body, EventBody::Log(_)),
             };
             if listens && concerns {
-                listens = subscriber.send(body.clone());
+                listens = subscriber.send(body.clone(), *bytes);
             }
         }
         if listens && wants == Wants::FullState {
-            listens = subscriber.send(full_state());
+            listens = subscriber.send(full_state(), 0);
         }
+        subscriber.show_loss(&told.0);
         listens
     });
 }

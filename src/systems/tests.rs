@@ -193,6 +193,45 @@ fn a_subscriber_that_loses_an_event_says_so_and_is_told_everything_again() {
 }
 
 #[test]
+fn a_subscriber_that_sleeps_holds_no_more_than_a_bound_in_bytes_and_is_told_everything_when_it_wakes() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = Bench::open(&dir.path().join("w"));
+    let mut slow = world.switchboard.connect("slow").unwrap();
+    world.ask("create_thing it n=0").unwrap();
+    let source = "function(self) self.n += 1 return string.rep('x', 1000000) end";
+    world.ask(&format!("add_method it selector=tell source=\"{source}\"")).unwrap();
+    (0..40).for_each(|_| _ = world.ask("tell it").unwrap());
+    let mut picture = Replica::default();
+    let (mut bytes, mut gaps) = (0, 0);
+    let mut take = |slow: &mut Port, picture: &mut Replica| {
+        while let Some(received) = slow.try_receive() {
+            match received {
+                Received::Event(body) => {
+                    bytes += body.bytes();
+                    if let EventBody::State(event) = body {
+                        picture.take_in(&event);
+                    }
+                }
+                Received::Gap(missed) => gaps += missed,
+                Received::Closed => panic!("it is open"),
+            }
+        }
+        (bytes, gaps)
+    };
+    let (held, _) = take(&mut slow, &mut picture);
+    assert!(held < 18 << 20, "{held}");
+    assert_eq!(Bench::slot(&picture, "it", "n"), "17");
+    // Nothing else happens; what was lost is shown all the same.
+    (0..3).for_each(|_| {
+        world.app.update();
+        take(&mut slow, &mut picture);
+    });
+    assert!(take(&mut slow, &mut picture).1 > 0);
+    assert_eq!(picture.image, world.replica.image);
+    close_world(&mut world.app);
+}
+
+#[test]
 fn what_was_deleted_is_told_by_its_last_name_also_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("w");

@@ -358,8 +358,9 @@ fn who_reads_while_it_is_archived_sees_one_whole_log() {
     assert!(archived.status.success(), "{archived:?}");
     assert!(segments(dir).len() > 10);
     read.extend(entries.map(Result::unwrap));
-    // What the other one wrote, it wrote to its new file.
-    assert_eq!(read, before);
+    // What the other one wrote, it wrote to its new file, where it could make one.
+    let whole = if cfg!(windows) { &read[..before.len()] } else { &read };
+    assert!(whole == before);
     drop(reader);
     assert_eq!(verify(dir).damages, []);
     assert_eq!(log(dir)[..before.len()], before);

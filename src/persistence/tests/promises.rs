@@ -2,7 +2,6 @@
 //! that flipped, an end without a close.
 
 use super::powercut::{child, child_variable};
-use super::store::Press;
 use super::*;
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
@@ -155,16 +154,20 @@ fn no_flipped_bit_is_served() {
     assert!(found > 0);
 }
 
-/// Each as some version of the program left it: `data.mdb`, and the hash of what it holds.
+/// Each as some version of the program left it: `data.mdb`, segments where there are any, and the hash of what it holds.
 #[test]
 fn the_worlds_of_every_format_open() {
     let worlds = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/worlds");
-    let mut opened = 0;
+    let (mut opened, mut archived) = (0, 0);
     for entry in std::fs::read_dir(worlds).unwrap().map(Result::unwrap) {
         let parent = tempfile::tempdir().unwrap();
         let dir = parent.path().join("w");
         std::fs::create_dir(&dir).unwrap();
         std::fs::copy(entry.path().join("data.mdb"), dir.join("data.mdb")).unwrap();
+        if entry.path().join("archive").is_dir() {
+            archived += 1;
+            crate::persistence::archive::copy(&entry.path(), u64::MAX, &dir).unwrap();
+        }
         let expected = std::fs::read_to_string(entry.path().join("world_hash.txt")).unwrap();
         let report = Reader::open(&dir).unwrap().verify(&mut Still).unwrap();
         assert_eq!((report.damages, report.world_hash.as_str()), (vec![], expected.trim()), "{:?}", entry.path());
@@ -174,7 +177,7 @@ fn the_worlds_of_every_format_open() {
         alembic.close();
         opened += 1;
     }
-    assert!(opened > 0);
+    assert!(opened > 0 && archived > 0);
 }
 
 // On Windows no open file can be taken away.
@@ -185,7 +188,8 @@ fn a_data_file_that_is_gone_is_not_made_anew_after_a_failure() {
     let dir = parent.path().join("w");
     let whole = history(&dir);
     let [data, aside] = [dir.join("data.mdb"), parent.path().join("aside")];
-    let mut press = Press::new(Store::open(&dir, SMALL_MAP, Protocol::Plain).unwrap(), &dir, SMALL_MAP);
+    let mut press =
+        crate::persistence::store::Press::new(Store::open(&dir, SMALL_MAP, Protocol::Plain).unwrap(), &dir, SMALL_MAP);
     let end = press.reopen().unwrap();
     std::fs::rename(&data, &aside).unwrap();
     assert!(press.reopen().unwrap_err().contains("put it back"));

@@ -5,6 +5,7 @@ use super::tmpfs;
 use super::tmpfs::Disk;
 use super::*;
 use crate::object::Room;
+#[cfg(target_os = "linux")]
 use std::fs::File;
 use std::time::Duration;
 
