@@ -8,7 +8,8 @@ use super::active::{Active, Frame};
 use super::services::NoServices;
 use super::vm::Vm;
 use crate::object::{
-    Change, Draft, Fault, Name, ObjectId, Objects, Post, Slot, SlotContent, TICKS_A_SECOND, Tick, Value, lookup,
+    Change, Draft, Fault, FaultKind, Name, ObjectId, Objects, Post, Slot, SlotContent, TICKS_A_SECOND, Tick, Value,
+    lookup,
 };
 use mlua::Value as LuaValue;
 use std::cell::RefCell;
@@ -18,6 +19,10 @@ use uuid::Uuid;
 /// as many, so that none stops for another's fault.
 const FUEL_AT_LEAST: i64 = 1_000_000;
 const FUEL_TOGETHER: i64 = 2_000;
+/// Messages that the objects of a tick post together where each steps by itself: fewer than may be under way, so that a tick always
+/// finds room at some time. And their bytes. One with which there were more stops.
+const POSTS: usize = 8_192;
+const POSTED_BYTES: usize = 16 << 20;
 /// Own slots of an object that steps: whether it does, and why it stopped.
 const STEPPING: &str = "stepping";
 const STEP_FAULT: &str = "step_fault";
@@ -70,8 +75,24 @@ impl Vm {
         };
         let mut after = Draft::on(base);
         let mut end = TickEnd::default();
+        let mut posted_bytes = 0;
         for object in objects {
-            match self.step(&after, alone(object), &[*object], fuel) {
+            let mut stepped = self.step(&after, alone(object), &[*object], fuel);
+            if let Ok(of) = &stepped {
+                let bytes = posted_bytes + of.posts.iter().map(Post::bytes).sum::<usize>();
+                if end.posts.len() + of.posts.len() > POSTS || bytes > POSTED_BYTES {
+                    let told = format!(
+                        "all objects that step post at most {POSTS} messages and {} MiB in a tick",
+                        POSTED_BYTES >> 20
+                    );
+                    stepped = Err(Fault::new(FaultKind::Bound, told));
+                    // What it left in the caches is not in the world.
+                    self.forget_all();
+                } else {
+                    posted_bytes = bytes;
+                }
+            }
+            match stepped {
                 Ok(of) => {
                     of.changes.iter().for_each(|change| after.apply(change.clone()));
                     end.changes.extend(of.changes);

@@ -22,7 +22,7 @@ pub struct Mirror {
     told_whole: u64,
     awaited: BTreeMap<u64, u64>,
     answers: Vec<Answer>,
-    /// Entries of the quarantine that are being let go, each with the ticket that asked for it.
+    /// Tickets that let an entry of the quarantine go, each with the number of the entry.
     letting_go: BTreeMap<u64, u64>,
 }
 
@@ -88,12 +88,12 @@ impl Mirror {
 
     /// This command lets an entry of the quarantine go.
     pub fn await_let_go(&mut self, number: u64, ticket: u64) {
-        self.letting_go.insert(number, ticket);
+        self.letting_go.insert(ticket, number);
     }
 
     /// Whether an entry of the quarantine is being let go.
     pub fn lets_go(&self, number: u64) -> bool {
-        self.letting_go.contains_key(&number)
+        self.letting_go.values().any(|of| *of == number)
     }
 
     /// Takes the answers that came since the last call.
@@ -135,7 +135,7 @@ impl Mirror {
             StateUpdateEvent::FullState { status, .. } => {
                 self.transcript.durable_up_to(status.durable);
                 self.told_whole += 1;
-                for (number, ticket) in std::mem::take(&mut self.letting_go) {
+                for (ticket, number) in std::mem::take(&mut self.letting_go) {
                     match self.replica.quarantined(number) {
                         None => self.end_let_go(number, ticket),
                         Some(_) => self.transcript.lost(ticket),
@@ -157,7 +157,7 @@ impl Mirror {
             StateUpdateEvent::TurnsDurable { sequences } => self.transcript.durable(&sequences),
             StateUpdateEvent::CommandRefused { ticket, fault } => {
                 self.transcript.refused(ticket, &fault);
-                self.letting_go.retain(|_, of| *of != ticket);
+                self.letting_go.remove(&ticket);
                 if self.awaited.remove(&ticket).is_some() {
                     self.answers.push(Answer { ticket, result: Err(fault.message) });
                 }
@@ -169,9 +169,8 @@ impl Mirror {
                 }
             }
             StateUpdateEvent::LetGo { number } => {
-                if let Some(ticket) = self.letting_go.remove(&number) {
-                    self.end_let_go(number, ticket);
-                }
+                let gone: Vec<(u64, u64)> = self.letting_go.extract_if(.., |_, of| *of == number).collect();
+                gone.into_iter().for_each(|(ticket, _)| self.end_let_go(number, ticket));
             }
             StateUpdateEvent::Status(Status { read_only: Some(_), .. }) => self.transcript.doubt_what_waits(),
             StateUpdateEvent::ProblemSolved { .. } | StateUpdateEvent::Status(_) | StateUpdateEvent::Ticked { .. } => {}

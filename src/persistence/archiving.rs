@@ -149,7 +149,7 @@ impl Moving<'_> {
             return Ok(archived);
         }
         let folder = self.prepare_folder(&meta)?;
-        let mut horizon = self.adopt(&meta, may, &mut take)?;
+        let mut horizon = self.adopt(&meta, &folder, may, &mut take)?;
         self.progress.begin_archiving(until.saturating_sub(horizon.position));
         while horizon.position < until {
             let moved = self.make_segment(&folder, horizon, until, meta.wire.world_id)?;
@@ -162,7 +162,7 @@ impl Moving<'_> {
 
     /// Takes over the segments that an attempt left which died before their records were forgotten. Nothing in the folder is ever
     /// taken away. Answers where the archive ends then.
-    fn adopt(&self, meta: &Meta, may: u64, take: &mut impl FnMut(Moved)) -> Result<LogEnd, ReadError> {
+    fn adopt(&self, meta: &Meta, folder: &Path, may: u64, take: &mut impl FnMut(Moved)) -> Result<LogEnd, ReadError> {
         let fail = |error: io::Error| ReadError::Open(unusable(&self.dir.join(archive::FOLDER), &error));
         let mut horizon = meta.horizon();
         for path in archive::behind(self.dir, horizon.position).map_err(fail)? {
@@ -173,6 +173,9 @@ impl Moving<'_> {
                               move it elsewhere: each world needs an archive of its own";
                 return Err(ReadError::Open(unusable(&path, &reason)));
             };
+            // Who made it may not have come to that.
+            fs::File::options().write(true).open(&path).and_then(|segment| segment.sync_all()).map_err(fail)?;
+            sync_folder(folder).map_err(fail)?;
             self.forget(moved.end)?;
             horizon = moved.end;
             take(moved);

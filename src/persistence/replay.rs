@@ -312,7 +312,18 @@ impl Replay {
         link: Link,
         source: &Source<'_>,
     ) -> Result<(u64, u64, Result<Body, RecordError>), RecordError> {
-        let chain = self.previous.map_or(link.chain, |previous| record::chain(previous, position, link.crc));
+        let chain = match self.previous {
+            Some(previous) => record::chain(previous, position, link.crc),
+            None if position == source.meta.last => {
+                // Where the log ends is known. It ends so, or it does if the field of the record before is right, or nothing proves this one.
+                let by_field = record::chain(self.ledger.chain, position, link.crc);
+                if ![link.chain, by_field].contains(&source.meta.chain) {
+                    return Err(RecordError::Chain);
+                }
+                source.meta.chain
+            }
+            None => link.chain,
+        };
         if link.chain != chain {
             // Where the next record follows the right value, only the field that holds it is damaged here.
             if !source.follows(position + 1, chain) {

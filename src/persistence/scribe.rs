@@ -61,6 +61,8 @@ pub(super) struct Scribe {
     outgoing: Sender<Reply>,
     wake: Box<dyn Fn() + Send + Sync>,
     admission: Arc<Admission>,
+    /// Whether the disk refused something since this was last looked at.
+    fenced: bool,
     /// Memory of a batch that is durable, for the next one.
     spare: Option<Records>,
     /// Whether the batch that was written last was a large one.
@@ -114,6 +116,7 @@ impl Scribe {
             outgoing,
             wake,
             admission,
+            fenced: false,
             spare: None,
             comes_in_bulk: false,
             was_idle: true,
@@ -154,8 +157,15 @@ impl Scribe {
                 break;
             }
         }
-        self.write_batch(true)?;
-        self.hear_all()?;
+        // What a fence writes behind it does not say that this is the end.
+        loop {
+            self.fenced = false;
+            self.write_batch(true)?;
+            self.hear_all()?;
+            if !self.fenced {
+                break;
+            }
+        }
         self.bear_witness();
         self.witness.iter().for_each(Witness::sync);
         Ok(())

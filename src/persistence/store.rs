@@ -194,6 +194,7 @@ impl Store {
         }
         let number = self.env.info().last_txn_id as u64;
         let mut copy = self.create_like(file)?;
+        self.share_owner(&copy)?;
         self.env.copy_to_file(&mut copy, CompactionOption::Enabled)?;
         let place = SeekFrom::Start(u64::from(self.env.unnamed_database_stat().page_size) + META_TRANSACTION);
         let mut stands = [0; 8];
@@ -209,7 +210,7 @@ impl Store {
         self.is_copied(file)
     }
 
-    /// Makes a file that has the owner and the permissions of the data file from the beginning.
+    /// Makes a file that has the permissions of the data file from the beginning.
     fn create_like(&self, file: &Path) -> Result<File, StoreError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(true);
@@ -220,20 +221,24 @@ impl Store {
         Ok(made)
     }
 
-    /// Whoever owns the data file owns this one, and whoever may read the one may read the other.
-    ///
-    /// # Errors
-    /// Its owner can't be made the same.
+    /// Whoever may read the data file may read this one, as far as the owners are the same.
     pub(super) fn share_access(&self, file: &File) -> io::Result<()> {
-        let data = self.env.path().join(DATA_FILE).metadata()?;
+        // A file system without owners knows none that could be changed; who reads another's world owns the copy.
+        let _ = self.share_owner(file);
+        file.set_permissions(self.env.path().join(DATA_FILE).metadata()?.permissions())
+    }
+
+    /// Whoever owns the data file owns this one: what takes its place must not lock the owner out.
+    fn share_owner(&self, file: &File) -> io::Result<()> {
         #[cfg(unix)]
         {
-            let made = file.metadata()?;
+            let (data, made) = (self.env.path().join(DATA_FILE).metadata()?, file.metadata()?);
             if (made.uid(), made.gid()) != (data.uid(), data.gid()) {
                 std::os::unix::fs::fchown(file, Some(data.uid()), Some(data.gid()))?;
             }
         }
-        file.set_permissions(data.permissions())
+        let _ = file;
+        Ok(())
     }
 
     /// Reads a copy of this environment, entry by entry beside it.

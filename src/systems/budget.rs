@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes of messages that may be under way, of outcomes that may wait for the disk, and of events that one subscriber has not received:
+/// Bytes of messages that ports ask, of messages of the world itself, of outcomes that may wait for the disk, and of events that one subscriber has not received:
 /// 16 MiB of each.
 const BYTES: usize = 16 << 20;
 

@@ -57,7 +57,7 @@ fn deliver_messages(
         let past = PastTurn::of(message.sequence, &message.envelope, &outcome, posts.len() as u64);
         past.into_iter().for_each(|turn| history.0.push(turn));
         let (share, posted) =
-            (pipeline.outcomes.take(outcome.bytes()), pipeline.under_way.take(posts.iter().map(Post::bytes).sum()));
+            (pipeline.outcomes.take(outcome.bytes()), pipeline.posted.take(posts.iter().map(Post::bytes).sum()));
         pipeline.delivered.push(Turn { message, outcome, posts, posted, share });
         if (clock.monotonic)() >= end {
             break;

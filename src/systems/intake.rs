@@ -96,7 +96,7 @@ pub(super) fn take_in_commands(
                 );
                 match envelope {
                     Ok(envelope) => {
-                        let message = pipeline.number(envelope);
+                        let message = pipeline.number_asked(envelope, share);
                         let sequence = message.sequence;
                         pipeline.numbered.push_back(message);
                         outbox.tell(port, StateUpdateEvent::CommandAccepted { ticket, sequence });

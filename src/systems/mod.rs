@@ -48,8 +48,7 @@ pub fn install_world(
     waker: Waker,
 ) -> Result<Switchboard, VmError> {
     keep_going(app);
-    let under_way = budget::Budget::default();
-    let (switchboard, submissions) = Switchboard::new(waker, under_way.clone());
+    let (switchboard, submissions) = Switchboard::new(waker);
     let Awakened { world_id, image, problems, quarantine, past, pending, next_sequence, durable, ticks, report } =
         awakened;
 
@@ -73,7 +72,7 @@ pub fn install_world(
         Err(error) => return Err(VmError::from(error)),
     };
     intake::plugin(app, submissions);
-    pipeline::plugin(app, world_id, next_sequence, pending, under_way);
+    pipeline::plugin(app, world_id, next_sequence, pending);
     journal::plugin(app, alembic, durable, !report.clean_exit);
     deliver::plugin(app)?;
     problems::plugin(app, problems);
@@ -146,7 +145,8 @@ pub fn finish_closing(world: &mut World) -> bool {
         pipeline.leave_unasked();
     }
     let settled = intake::is_empty(world)
-        && world.get_resource::<pipeline::Pipeline>().is_none_or(pipeline::Pipeline::is_settled);
+        && world.get_resource::<pipeline::Pipeline>().is_none_or(pipeline::Pipeline::is_settled)
+        && !world.get_resource::<quarantine::Quarantine>().is_some_and(quarantine::Quarantine::waits);
     if !settled && !journal::is_read_only(world) {
         return false;
     }

@@ -27,8 +27,11 @@ impl Default for DeliveryBudget {
     }
 }
 
-/// Messages that may be under way; beyond it commands wait on the switchboard, and turns that post fail.
+/// Messages that may be under way; beyond it turns that post fail, and timers and steps wait.
 pub(super) const UNDER_WAY: usize = 16_384;
+/// So many more may come from ports, and beyond it commands wait on the switchboard: objects that post to each other for ever leave
+/// those a way in who want to end it.
+const ASKED_BESIDES: usize = 1_024;
 /// The sender of messages that turns posted.
 pub(super) const POST: &str = Envelope::POST;
 /// The sender of messages to timers that are due.
@@ -39,7 +42,7 @@ pub(super) const TIMER: &str = Envelope::TIMER;
 pub(super) struct Message {
     pub(super) sequence: u64,
     pub(super) envelope: Arc<Envelope>,
-    /// Of the bytes that are under way.
+    /// Of the bytes of what ports ask, or of what else is under way.
     _share: Share,
 }
 
@@ -49,7 +52,7 @@ pub(super) struct Turn {
     pub(super) message: Message,
     pub(super) outcome: Arc<Outcome>,
     pub(super) posts: Vec<Post>,
-    /// Of the bytes that are under way: what it posted, until that is numbered.
+    /// Of the bytes of messages of the world itself: what it posted, until that is numbered.
     pub(super) posted: Share,
     /// Of the bytes of outcomes.
     pub(super) share: Share,
@@ -72,8 +75,8 @@ pub(super) struct Pipeline {
     pub(super) delivered: Vec<Turn>,
     /// Settled; the outcome is not durable yet, and holds its share.
     pub(super) settled: BTreeMap<u64, Share>,
-    /// Bytes of messages, from the port on until they are settled.
-    pub(super) under_way: Budget,
+    /// Bytes of messages of the world itself, until they are settled. What ports ask has a budget of its own.
+    pub(super) posted: Budget,
     /// Bytes of outcomes that are not durable yet. A turn that ran has its outcome journaled whatever it takes; where this is full,
     /// none runs.
     pub(super) outcomes: Budget,
@@ -105,26 +108,32 @@ impl Pipeline {
         }
     }
 
-    /// Makes it the next message.
+    /// Makes it the next message, of the world itself.
     pub(super) fn number(&mut self, envelope: Envelope) -> Message {
+        let share = self.posted.take(envelope.bytes());
+        self.number_asked(envelope, share)
+    }
+
+    /// Makes it the next message; its bytes have their share.
+    pub(super) fn number_asked(&mut self, envelope: Envelope, share: Share) -> Message {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
-        Message { sequence, _share: self.under_way.take(envelope.bytes()), envelope: Arc::new(envelope) }
+        Message { sequence, _share: share, envelope: Arc::new(envelope) }
     }
 
     /// Whether nothing more can be taken in.
     pub(super) fn is_full(&self) -> bool {
-        self.waiting() >= UNDER_WAY
+        self.waiting() >= UNDER_WAY + ASKED_BESIDES
     }
 
     /// How many messages timers and steps may begin, which can wait.
     pub(super) fn room(&self) -> usize {
-        if self.under_way.is_full() { 0 } else { UNDER_WAY.saturating_sub(self.waiting()) }
+        if self.posted.is_full() { 0 } else { UNDER_WAY.saturating_sub(self.waiting()) }
     }
 
-    /// How many messages a turn may post, which fails where it has no room: a large message from outside leaves it some.
+    /// How many messages a turn may post, which fails where it has no room.
     pub(super) fn room_for_posts(&self) -> usize {
-        if self.under_way.is_overdrawn() { 0 } else { UNDER_WAY.saturating_sub(self.waiting()) }
+        if self.posted.is_overdrawn() { 0 } else { UNDER_WAY.saturating_sub(self.waiting()) }
     }
 
     /// Whether turns may run.
@@ -173,15 +182,10 @@ impl Pipeline {
     }
 }
 
-pub(super) fn plugin(
-    app: &mut App,
-    world_id: Uuid,
-    next_sequence: u64,
-    pending: Vec<(u64, Envelope)>,
-    under_way: Budget,
-) {
+pub(super) fn plugin(app: &mut App, world_id: Uuid, next_sequence: u64, pending: Vec<(u64, Envelope)>) {
+    let posted = Budget::default();
     let again = |(sequence, envelope): (u64, Envelope)| {
-        (sequence, Message { sequence, _share: under_way.take(envelope.bytes()), envelope: Arc::new(envelope) })
+        (sequence, Message { sequence, _share: posted.take(envelope.bytes()), envelope: Arc::new(envelope) })
     };
     let journaling = pending.into_iter().map(again).collect();
     app.insert_resource(Pipeline {
@@ -194,7 +198,7 @@ pub(super) fn plugin(
         ready: VecDeque::new(),
         delivered: Vec::new(),
         settled: BTreeMap::new(),
-        under_way,
+        posted,
         outcomes: Budget::default(),
         closes_by: None,
         left: false,

@@ -54,7 +54,7 @@ pub(super) struct Sent {
 pub(super) struct Submission {
     pub(super) port: u64,
     pub(super) request: Request,
-    /// Of the bytes that are under way, until it is a message.
+    /// Of the bytes of what ports ask, until the message is settled.
     pub(super) share: Share,
 }
 
@@ -64,19 +64,20 @@ pub struct Switchboard {
     submissions: Sender<Submission>,
     ports: Arc<std::sync::atomic::AtomicU64>,
     waker: Waker,
-    under_way: Budget,
+    /// Bytes of what ports ask.
+    pub(super) asked: Budget,
 }
 
 impl Switchboard {
-    pub(super) fn new(waker: Waker, under_way: Budget) -> (Self, Receiver<Submission>) {
+    pub(super) fn new(waker: Waker) -> (Self, Receiver<Submission>) {
         let (submissions, received) = bounded(COMMANDS);
-        (Self { submissions, ports: Arc::default(), waker, under_way }, received)
+        (Self { submissions, ports: Arc::default(), waker, asked: Budget::default() }, received)
     }
 
     /// A switchboard behind which nothing runs.
     #[cfg(test)]
     pub(crate) fn to_nowhere() -> Self {
-        let (switchboard, submissions) = Self::new(Waker::new(|| {}), Budget::default());
+        let (switchboard, submissions) = Self::new(Waker::new(|| {}));
         std::mem::forget(submissions);
         switchboard
     }
@@ -87,9 +88,9 @@ impl Switchboard {
         let (sender, events) = bounded(EVENTS);
         let lost = Arc::<AtomicBool>::default();
         let request = Request::Open { sender_id: sender_id.to_string(), events: sender, lost: lost.clone() };
-        let Self { submissions, waker, under_way, .. } = self.clone();
-        let port = Port { id, submissions, events, lost, waker, under_way, ticket: 0, seen: 0 };
-        port.submit(request, port.under_way.take(0))?;
+        let Self { submissions, waker, asked, .. } = self.clone();
+        let port = Port { id, submissions, events, lost, waker, asked, ticket: 0, seen: 0 };
+        port.submit(request, port.asked.take(0))?;
         Ok(port)
     }
 
@@ -107,7 +108,7 @@ pub struct Port {
     /// Whether what came last was lost.
     lost: Arc<AtomicBool>,
     waker: Waker,
-    under_way: Budget,
+    asked: Budget,
     ticket: u64,
     seen: u64,
 }
@@ -135,7 +136,7 @@ pub enum Either<T> {
 impl Port {
     /// Sends a command. Answers the ticket under which `CommandAccepted` or `CommandRefused` will come.
     pub fn send(&mut self, command: UICommand) -> Result<u64, Busy> {
-        let share = self.under_way.ask(command.bytes()).ok_or(Busy)?;
+        let share = self.asked.ask(command.bytes()).ok_or(Busy)?;
         self.ticket += 1;
         self.submit(Request::Command { ticket: self.ticket, command }, share)?;
         Ok(self.ticket)
@@ -145,13 +146,13 @@ impl Port {
     /// unless `LetGo` names the entry.
     pub fn let_go(&mut self, number: u64) -> Result<u64, Busy> {
         self.ticket += 1;
-        self.submit(Request::LetGo { ticket: self.ticket, number }, self.under_way.take(0))?;
+        self.submit(Request::LetGo { ticket: self.ticket, number }, self.asked.take(0))?;
         Ok(self.ticket)
     }
 
     /// Asks to be told the full state.
     pub fn request_full_state(&self) -> Result<(), Busy> {
-        self.submit(Request::FullState, self.under_way.take(0))
+        self.submit(Request::FullState, self.asked.take(0))
     }
 
     /// The next event, if one waits.

@@ -699,6 +699,38 @@ fn flooded(world: &mut Bench, numbers: std::ops::Range<u64>) {
 }
 
 #[test]
+fn objects_that_post_more_in_a_tick_than_would_ever_find_room_stop_and_the_others_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w");
+    let mut world = Bench::open_with(&path, Clock { unix_ms: || 1_000, monotonic: ticking });
+    world.ask("create_thing sink open=false").unwrap();
+    world.ask("add_method sink selector=take source=\"function(self) self.open = false end\"").unwrap();
+    world.ask("create_thing loud n=0").unwrap();
+    let step =
+        "function(self) self.n += 1 if world.sink.open then for i = 1, 1000 do post(world.sink, 'take') end end end";
+    world.ask(&format!("add_method loud selector=step source=\"{step}\"")).unwrap();
+    (0..9).for_each(|at| _ = world.ask(&format!("clone loud as=l{at:02}")).unwrap());
+    (0..9).for_each(|at| _ = world.ask(&format!("start_stepping l{at:02}")).unwrap());
+    world.ask("set sink open=true").unwrap();
+    let has_stopped = |replica: &Replica, at: i32| Bench::slot(replica, &format!("l{at:02}"), "stepping") == "false";
+    world.run_until(|replica| (0..9).any(|at| has_stopped(replica, at)));
+    let stopped = (0..9).filter(|at| has_stopped(&world.replica, *at)).count();
+    assert!(stopped < 9, "those whose messages found room go on");
+    let loud = (0..9).find(|at| has_stopped(&world.replica, *at)).unwrap();
+    let fault = Bench::slot(&world.replica, &format!("l{loud:02}"), "step_fault");
+    assert!(fault.contains("in a tick"), "{fault}");
+    let going = (0..9).find(|at| !has_stopped(&world.replica, *at)).unwrap();
+    let n = |replica: &Replica| Bench::slot(replica, &format!("l{going:02}"), "n").parse::<f64>().unwrap();
+    let before = n(&world.replica);
+    world.run_until(|replica| n(replica) > before + 4.0);
+    (0..9).for_each(|at| _ = world.ask(&format!("stop_stepping l{at:02}")).unwrap());
+    world.run_until(|replica| replica.status.waiting == 0);
+    let image = world.replica.image.clone();
+    close_world(&mut world.app);
+    assert_eq!(Reader::open(&path).unwrap().image(&mut TickReplay::new()).unwrap(), image);
+}
+
+#[test]
 fn a_tick_whose_messages_find_no_room_waits_and_is_the_same_when_the_world_is_read_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("w");

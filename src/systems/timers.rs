@@ -77,24 +77,29 @@ fn note_timers(
     touched: Res<Touched>,
     clock: Res<Clock>,
     alarm: Res<Alarm>,
+    (journal, pipeline): (Res<Journal>, Res<Pipeline>),
     mut timers: ResMut<Timers>,
 ) {
     let world = EntityObjects::new(&index, &objects);
     for id in &touched.0 {
         timers.note(*id, due(&world, *id));
     }
-    if let Some((due, _)) = timers.due.first() {
+    // One that is due and can't fire waits for an answer of the disk, which wakes a frame.
+    if let Some((due, _)) = timers.due.first()
+        && (*due > (clock.unix_ms)() || can_fire(&journal, &pipeline))
+    {
         alarm.ring_in(Duration::from_millis(due.saturating_sub((clock.unix_ms)())));
     }
 }
 
+fn can_fire(journal: &Journal, pipeline: &Pipeline) -> bool {
+    !journal.refuses() && !pipeline.is_closing() && pipeline.room() > 0
+}
+
 fn fire_timers(clock: Res<Clock>, journal: Res<Journal>, mut timers: ResMut<Timers>, mut pipeline: ResMut<Pipeline>) {
     let now_ms = (clock.unix_ms)();
-    if journal.refuses() || pipeline.is_closing() {
-        return;
-    }
     for _ in 0..A_FRAME {
-        if pipeline.room() == 0 {
+        if !can_fire(&journal, &pipeline) {
             return;
         }
         let Some(id) = timers.take_due(now_ms) else { return };

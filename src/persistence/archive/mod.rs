@@ -179,9 +179,23 @@ impl SegmentFile {
     }
 }
 
-/// Refuses the segments that are not of this log: of another world, or not what the next one says comes before it. What follows the
-/// last one is known where `after` tells it.
-fn refuse_strangers(files: &mut [SegmentFile], is_of_world: impl Fn(Uuid) -> bool, after: Option<LogEnd>) {
+/// The segments that make up the archive, in order, none beginning before the end of the one before it. One that is not of this log is
+/// refused: it is of another world, or not what the next one says comes before it; it keeps a place only where nothing else has it. What
+/// follows the last one is known where `after` tells it.
+fn chosen(mut found: Vec<SegmentFile>, is_of_world: impl Fn(Uuid) -> bool, after: Option<LogEnd>) -> Vec<SegmentFile> {
+    for file in found.iter_mut().filter(|file| file.refused.is_none()) {
+        if file.header.as_ref().is_ok_and(|header| !is_of_world(header.world_id)) {
+            file.refused = Some("it is of another world".into());
+        }
+    }
+    found.sort_by_key(|file| (file.refused.is_some(), file.first, std::cmp::Reverse(file.last)));
+    let mut files: Vec<SegmentFile> = Vec::new();
+    for file in found {
+        if files.iter().all(|other| file.last < other.first || other.last < file.first) {
+            files.push(file);
+        }
+    }
+    files.sort_by_key(|file| file.first);
     let mut after = after;
     for file in files.iter_mut().rev().filter(|file| file.refused.is_none()) {
         let Ok(header) = &file.header else {
@@ -189,14 +203,13 @@ fn refuse_strangers(files: &mut [SegmentFile], is_of_world: impl Fn(Uuid) -> boo
             continue;
         };
         let leads_on = after.is_none_or(|after| after.position != header.end.position || after == header.end);
-        if !is_of_world(header.world_id) {
-            file.refused = Some("it is of another world".into());
-        } else if !leads_on {
-            file.refused = Some("it is of another log than what follows it".into());
-        } else {
+        if leads_on {
             after = Some(header.before);
+        } else {
+            file.refused = Some("it is of another log than what follows it".into());
         }
     }
+    files
 }
 
 impl Archive {
@@ -209,8 +222,7 @@ impl Archive {
     pub(super) fn up_to(dir: &Path, world_id: Uuid, horizon: LogEnd) -> Self {
         let found = if horizon.position > 0 { files(dir, horizon.position) } else { Ok(Vec::new()) };
         let hidden = found.as_ref().err().map(ToString::to_string);
-        let mut files = found.unwrap_or_default();
-        refuse_strangers(&mut files, |id| id == world_id, Some(horizon));
+        let files = chosen(found.unwrap_or_default(), |id| id == world_id, Some(horizon));
         Self { horizon: horizon.position, files, hidden, last_read: RefCell::default() }
     }
 
@@ -218,8 +230,7 @@ impl Archive {
     pub(super) fn found(dir: &Path, is_of_world: impl Fn(Uuid) -> bool) -> Self {
         let found = files(dir, u64::MAX);
         let hidden = found.as_ref().err().map(ToString::to_string);
-        let mut files = found.unwrap_or_default();
-        refuse_strangers(&mut files, is_of_world, None);
+        let files = chosen(found.unwrap_or_default(), is_of_world, None);
         let horizon = files.last().map_or(0, |file| file.last);
         Self { horizon, files, hidden, last_read: RefCell::default() }
     }
@@ -235,7 +246,7 @@ impl Archive {
 
     /// Whether nothing of it is there.
     pub(super) fn is_missing(&self) -> bool {
-        self.horizon > 0 && self.files.is_empty()
+        self.horizon > 0 && self.files.iter().all(|file| file.refused.is_some())
     }
 
     /// The last position that is archived; 0 where none is.
@@ -290,19 +301,10 @@ impl Archive {
     }
 }
 
-/// The segments up to the horizon, in order, without those that another one makes useless.
+/// The segments up to the horizon.
 fn files(dir: &Path, horizon: u64) -> io::Result<Vec<SegmentFile>> {
-    let mut spans: Vec<_> = spans(dir)?.into_iter().filter(|((_, last), _)| *last <= horizon).collect();
-    spans.sort_by_key(|((first, last), _)| (*first, std::cmp::Reverse(*last)));
-    let mut next = 1;
-    spans.retain(|((first, last), _)| {
-        let is_next = *first >= next;
-        if is_next {
-            next = last + 1;
-        }
-        is_next
-    });
-    Ok(spans.into_iter().map(|(span, path)| SegmentFile::at(path, span)).collect())
+    let spans = spans(dir)?.into_iter().filter(|((_, last), _)| *last <= horizon);
+    Ok(spans.map(|(span, path)| SegmentFile::at(path, span)).collect())
 }
 
 /// The segments that lie in the folder, by their names.
@@ -379,7 +381,7 @@ impl NewSegment {
     /// Begins a segment behind a record, in the folder of the archive.
     pub(super) fn begin(folder: &Path, world_id: Uuid, before: LogEnd) -> io::Result<Self> {
         let first = before.position + 1;
-        let unfinished = folder.join(format!("{first:012}{}", unfinished_suffix(world_id)));
+        let unfinished = folder.join(format!("{first:012}-{}{}", std::process::id(), unfinished_suffix(world_id)));
         let writer = SegmentWriter::create(&unfinished, world_id, before)?;
         Ok(Self { writer, folder: folder.to_path_buf(), unfinished, first })
     }

@@ -43,6 +43,7 @@ impl Scribe {
             self.look_at_room();
             pause = (pause * 2).min(LONGEST_PAUSE);
         };
+        self.fenced = true;
         self.admission.stopped.store(false, Ordering::Relaxed);
         self.reply(Reply::Writable(reason));
         news.into_iter().for_each(|news| self.tell(news));

@@ -119,7 +119,7 @@ impl Drop for Opens {
 
 fn bytes_under_way(world: &Bench) -> (usize, usize) {
     let pipeline = world.app.world().resource::<pipeline::Pipeline>();
-    (pipeline.under_way.bytes(), pipeline.outcomes.bytes())
+    (world.switchboard.asked.bytes(), pipeline.outcomes.bytes())
 }
 
 const MIB: usize = 1 << 20;
@@ -161,6 +161,37 @@ fn a_flood_of_large_messages_meets_busy_at_a_bound_in_bytes_and_all_that_was_tak
     world.run_until(|replica| replica.status.waiting == 0);
     assert_eq!(bytes_under_way(&world), rest, "what came to its end takes nothing");
     world.ask("set it n=0").unwrap();
+    close_world(&mut world.app);
+}
+
+#[test]
+fn objects_that_post_to_each_other_for_ever_leave_a_person_a_way_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w");
+    // Its clock goes on: it closes after two seconds, whatever its objects do.
+    let (mut world, _) = gated(&path);
+    world.ask("create_thing it n=0").unwrap();
+    let source = "function(self, text) post(self, 'keep', text) post(self, 'keep', text) end";
+    world.ask(&format!("add_method it selector=keep source=\"{source}\"")).unwrap();
+    let text = Value::Text("x".repeat(MIB / 2));
+    let [keep, parameter] = ["keep", "text"].map(|text| Name::new(text).unwrap());
+    world.port.send(UICommand::new(Target::Name("it".into()), keep, vec![(parameter, text)])).unwrap();
+    let is_full = |world: &Bench| world.app.world().resource::<pipeline::Pipeline>().posted.is_full();
+    for _ in 0..1_000 {
+        if is_full(&world) {
+            break;
+        }
+        world.app.update();
+        let _ = world.woken.recv_timeout(Duration::from_millis(1));
+    }
+    close_world(&mut world.app);
+    drop(world);
+    // What is left of them is there again, and has its shares.
+    let mut world = Bench::open(&path);
+    assert!(is_full(&world));
+    world.port.send(Bench::command("delete it")).unwrap();
+    world.run_until(|replica| replica.image.named("it").is_none() && replica.status.waiting == 0);
+    world.ask("create_thing it n=1").unwrap();
     close_world(&mut world.app);
 }
 
