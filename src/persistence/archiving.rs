@@ -199,7 +199,8 @@ impl Moving<'_> {
         seen.map_or(Ok(()), |(_, seen)| went_on(&source, seen))?;
         if archive.is_missing() {
             let reason = format!(
-                "records up to {} are archived, and no segment is there; is it a link, or a disk, that can't be reached now?",
+                "records up to {} are archived, and no segment is there. Bring the folder back, or the disk that a link leads to; \
+                 where they are lost, `workbench repair --into` makes a world without them",
                 archive.horizon()
             );
             return Err(ReadError::Open(unusable(&self.dir.join(archive::FOLDER), &reason)));

@@ -305,7 +305,7 @@ fn what_no_awakening_would_take_over_is_not_archived() {
     fs::write(dir.join("data.mdb"), newer).unwrap();
     let away = dir.join("away");
     fs::rename(dir.join(FOLDER), &away).unwrap();
-    assert!(refused().to_string().contains("can't be reached now"), "{}", refused());
+    assert!(refused().to_string().contains("no segment is there"), "{}", refused());
     fs::rename(away, dir.join(FOLDER)).unwrap();
     archive(dir, 20);
     // The end of the log is gone from the database.
